@@ -1,0 +1,95 @@
+// The cluster's metadata as an immutable value. A new image shares what didn't change with the one
+// before. Readers hold a shared_ptr<const MetadataImage>; only replaying records makes the next
+// image (metadata/replay.h), so that every node that replays the same records holds an equal image.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/ids.h"
+
+namespace catamaran::metadata {
+
+// One partition of a topic. Invariants: leader is in in_sync_replicas or kNoBroker;
+// in_sync_replicas and eligible_leader_replicas are disjoint subsets of replicas (invariants.md
+// M3); epochs only rise.
+struct PartitionState {
+  BrokerId leader = kNoBroker;
+  LeaderEpoch leader_epoch{0};
+  int32_t partition_epoch = 0;     // rises at each change of this partition: compare-and-set
+  std::vector<BrokerId> replicas;  // preferred leader first
+  std::vector<BrokerId> in_sync_replicas;
+  std::vector<BrokerId> eligible_leader_replicas;
+  bool operator==(const PartitionState&) const = default;
+};
+
+struct TopicState {
+  std::string name;
+  TopicId id;
+  MetadataRevision version{0};  // revision of the last change
+  bool internal = false;
+  std::vector<PartitionState> partitions;      // by index
+  std::map<std::string, std::string> configs;  // only what was set on the topic
+  bool operator==(const TopicState&) const = default;
+};
+using TopicRef = std::shared_ptr<const TopicState>;
+
+struct BrokerInfo {
+  BrokerId id = kNoBroker;
+  int64_t epoch = 0;  // rises at each registration
+  DirectoryId directory;
+  std::string address;  // client listener, "host:port"
+  std::string rack;
+  bool fenced = false;
+  bool draining = false;
+  bool operator==(const BrokerInfo&) const = default;
+};
+
+class MetadataImage {
+ public:
+  MetadataRevision revision() const { return revision_; }  // of the last record replayed
+  ClusterId cluster_id() const { return cluster_id_; }
+  BrokerId controller() const { return controller_; }
+
+  TopicRef FindTopic(std::string_view name) const;  // nullptr when there is none
+  TopicRef FindTopic(TopicId id) const;
+  const PartitionState* FindPartition(TopicPartitionId id) const;
+  const std::map<std::string, TopicRef, std::less<>>& topics() const { return *topics_; }
+  const std::map<BrokerId, BrokerInfo>& brokers() const { return *brokers_; }
+  // Producer ids below this were handed out in blocks (invariants.md M7).
+  ProducerId next_producer_id() const { return next_producer_id_; }
+
+  // Over all fields in a fixed order; equal images have equal hashes on every machine.
+  uint64_t StateHash() const;
+
+ private:
+  friend class ImageBuilder;  // metadata/replay.h: the only writer
+  MetadataRevision revision_{0};
+  ClusterId cluster_id_;
+  BrokerId controller_ = kNoBroker;
+  ProducerId next_producer_id_{0};
+  std::shared_ptr<const std::map<std::string, TopicRef, std::less<>>> topics_;
+  std::shared_ptr<const std::map<TopicId, TopicRef>> topics_by_id_;
+  std::shared_ptr<const std::map<BrokerId, BrokerInfo>> brokers_;
+  // Answers to requests by request_id, bounded and oldest first out: a retried mutation gets them
+  // again.
+  std::shared_ptr<const std::map<std::string, std::string>> request_results_;
+};
+using ImageRef = std::shared_ptr<const MetadataImage>;
+
+// What changed between two images, in the order of the records.
+struct MetadataDelta {
+  MetadataRevision from{0};
+  MetadataRevision to{0};
+  std::vector<TopicRef> topics_updated;  // new or changed, as they are at `to`
+  std::vector<TopicRef> topics_removed;  // as they were
+  std::vector<BrokerInfo> brokers_updated;
+  std::vector<BrokerId> brokers_removed;
+  bool controller_changed = false;
+};
+
+}  // namespace catamaran::metadata
