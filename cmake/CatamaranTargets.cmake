@@ -2,7 +2,7 @@
 # table of the project. tests/tidy holds the include arrows against the folders.
 
 # catamaran_library(NAME name SOURCES a.cc ... [DEPS targets ...] [GRPC])
-# GRPC: uses the precompiled gRPC and protobuf headers.
+# GRPC: links gRPC and protobuf and uses their precompiled headers (CatamaranPch.cmake).
 function(catamaran_library)
   cmake_parse_arguments(ARG "GRPC" "NAME" "SOURCES;DEPS" ${ARGN})
   add_library(${ARG_NAME} STATIC ${ARG_SOURCES})
@@ -25,7 +25,7 @@ function(catamaran_binary)
 endfunction()
 
 # catamaran_test(NAME name SOURCES a_test.cc ... [DEPS targets ...] [GRPC] [TIMEOUT seconds] [LABELS ...])
-# One ctest test per binary; links GoogleTest's main.
+# One ctest test per binary; links GoogleTest's main. It runs in the root of the source tree.
 function(catamaran_test)
   cmake_parse_arguments(ARG "GRPC" "NAME;TIMEOUT" "SOURCES;DEPS;LABELS" ${ARGN})
   find_package(GTest REQUIRED)
@@ -37,34 +37,44 @@ function(catamaran_test)
     set(ARG_TIMEOUT 300)
   endif()
   add_test(NAME ${ARG_NAME} COMMAND ${ARG_NAME} WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
+  set_tests_properties(${ARG_NAME} PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS "${ARG_LABELS}"
+                       ENVIRONMENT "${CATAMARAN_TEST_ENVIRONMENT}")
+endfunction()
+
+# catamaran_check(NAME name COMMAND command ... [TIMEOUT seconds] [LABELS ...])
+# A ctest test that is a script and needs no build of ours. It runs in the root of the source tree.
+function(catamaran_check)
+  cmake_parse_arguments(ARG "" "NAME;TIMEOUT" "COMMAND;LABELS" ${ARGN})
+  if(NOT ARG_TIMEOUT)
+    set(ARG_TIMEOUT 120)
+  endif()
+  add_test(NAME ${ARG_NAME} COMMAND ${ARG_COMMAND} WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
   set_tests_properties(${ARG_NAME} PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS "${ARG_LABELS}")
 endfunction()
 
-# catamaran_fuzzer(NAME name SOURCES a_fuzz.cc [DEPS ...]): libFuzzer under CATAMARAN_FUZZ, else a plain
-# program and a ctest test that runs the seed corpus tests/fuzz/corpus/<name>/ through the same entry.
+# catamaran_fuzzer(NAME name SOURCES a_fuzz.cc [DEPS ...] [GRPC]): libFuzzer under CATAMARAN_FUZZ, else a
+# plain program and a ctest test that runs the seed corpus tests/fuzz/corpus/<name>/ through the same entry.
+# The target catamaran_fuzzers builds them all; fuzzers.txt in the build tree lists "name path" of each.
 function(catamaran_fuzzer)
   cmake_parse_arguments(ARG "GRPC" "NAME" "SOURCES;DEPS" ${ARGN})
   if(CATAMARAN_FUZZ)
     catamaran_binary(NAME ${ARG_NAME} SOURCES ${ARG_SOURCES} DEPS ${ARG_DEPS})
-    target_compile_options(${ARG_NAME} PRIVATE -fsanitize=fuzzer)
     target_link_options(${ARG_NAME} PRIVATE -fsanitize=fuzzer)
+    if(NOT TARGET catamaran_fuzzers)
+      add_custom_target(catamaran_fuzzers)
+      file(WRITE ${PROJECT_BINARY_DIR}/fuzzers.txt "")
+    endif()
+    add_dependencies(catamaran_fuzzers ${ARG_NAME})
+    file(APPEND ${PROJECT_BINARY_DIR}/fuzzers.txt "${ARG_NAME} ${CMAKE_CURRENT_BINARY_DIR}/${ARG_NAME}\n")
   else()
     catamaran_binary(NAME ${ARG_NAME}
       SOURCES ${ARG_SOURCES} ${PROJECT_SOURCE_DIR}/tests/fuzz/corpus_main.cc DEPS ${ARG_DEPS})
     add_test(NAME ${ARG_NAME} COMMAND ${ARG_NAME} ${PROJECT_SOURCE_DIR}/tests/fuzz/corpus/${ARG_NAME})
-    set_tests_properties(${ARG_NAME} PROPERTIES TIMEOUT 120 LABELS fuzz)
+    set_tests_properties(${ARG_NAME} PROPERTIES TIMEOUT 120 LABELS fuzz
+                         ENVIRONMENT "${CATAMARAN_TEST_ENVIRONMENT}")
   endif()
   if(ARG_GRPC)
     catamaran_use_grpc_headers(${ARG_NAME})
-  endif()
-endfunction()
-
-# Compiles the gRPC and protobuf headers once (they cost 6 to 9 s a translation unit).
-function(catamaran_use_grpc_headers target)
-  if(TARGET catamaran_grpc_pch AND NOT target STREQUAL catamaran_grpc_pch)
-    target_precompile_headers(${target} REUSE_FROM catamaran_grpc_pch)
-    # A reused header must be compiled with the same definitions.
-    target_link_libraries(${target} PRIVATE catamaran_grpc_pch)
   endif()
 endfunction()
 
