@@ -8,9 +8,13 @@
 //   - a created, renamed or removed name survives only after SyncDirectory() on its parent;
 //   - a failed SyncData() may have dropped the bytes: nobody may retry it (invariants.md S4).
 //
-// Errors carry a Reason: kStorageFull for ENOSPC and EDQUOT, kStorageFailed for every other failure
-// of the device, kUnknownTopic is never used; a missing file is absl::NotFoundError without a
-// Reason.
+// Errors carry a Reason: kStorageFull for ENOSPC and EDQUOT, kLimitExceeded when the process or the
+// machine has no file descriptor left, kInvalidArgument for a path that isn't valid (ValidatePath),
+// kStorageFailed for every other failure of the device. Without a Reason, since they say something
+// about names and not about the device: absl::NotFoundError (the file or its directory is missing),
+// absl::AlreadyExistsError (kCreateNew), absl::FailedPreconditionError (a directory that isn't
+// empty; a directory where a file is needed or the other way round; a symbolic link; a write to a
+// file opened with kRead).
 #pragma once
 
 #include <cstdint>
@@ -91,7 +95,8 @@ class FileSystem {
   // Every file's data and names under the root in one call: syncfs.
   virtual absl::Status SyncAll() = 0;
   virtual absl::StatusOr<FreeSpace> GetFreeSpace() = 0;
-  // kDirectoryInUse when another process (or another lock of this one) holds it.
+  // Creates the file `path` when it's missing. kDirectoryInUse when another process (or another
+  // lock of this one) holds it.
   virtual absl::StatusOr<std::unique_ptr<DirectoryLock>> Lock(const std::string& path) = 0;
 };
 
@@ -103,6 +108,13 @@ absl::StatusOr<std::string> ReadWholeFile(FileSystem& fs, const std::string& pat
 absl::Status WriteFileAtomically(FileSystem& fs, const std::string& path, std::string_view content);
 // "a/b/c" -> "a/b"; "c" -> "".
 std::string ParentDirectory(const std::string& path);
+// kInvalidArgument unless `path` is relative and stays under the root: names of 1 to 255 bytes
+// without NUL between single slashes, none of them "." or "..", at most kPathBytesMax in all.
+inline constexpr size_t kPathNameBytesMax = 255;
+inline constexpr size_t kPathBytesMax = 4095;
+absl::Status ValidatePath(const std::string& path);
+// The answer of Lock() when somebody else holds it (kDirectoryInUse).
+absl::Status DirectoryInUseError(const std::string& path);
 
 // The machine's file system under `root`, which must exist (base/posix_file_system.cc).
 absl::StatusOr<std::unique_ptr<FileSystem>> OpenPosixFileSystem(const std::string& root);
