@@ -49,8 +49,23 @@ struct BrokerInfo {
   bool operator==(const BrokerInfo&) const = default;
 };
 
+// What a request with a request id was answered, so that a repeated one is answered alike.
+struct RequestResult {
+  std::string request_id;
+  int32_t command = 0;       // RequestResultRecord.command
+  uint64_t fingerprint = 0;  // of the command's content
+  TopicId topic;
+  std::string topic_name;
+  bool operator==(const RequestResult&) const = default;
+};
+// At least this many of the most recent results are kept; the oldest go first, a chunk at a time.
+inline constexpr size_t kRequestResultsKeptMin = 10'000;
+inline constexpr size_t kRequestResultsPerChunk = 250;
+
 class MetadataImage {
  public:
+  MetadataImage();  // empty, revision 0
+
   MetadataRevision revision() const { return revision_; }  // of the last record replayed
   ClusterId cluster_id() const { return cluster_id_; }
   BrokerId controller() const { return controller_; }
@@ -63,8 +78,14 @@ class MetadataImage {
   // Producer ids below this were handed out in blocks (invariants.md M7).
   ProducerId next_producer_id() const { return next_producer_id_; }
 
+  // nullptr when the request id is unknown (or forgotten).
+  const RequestResult* FindRequestResult(std::string_view request_id) const;
+  // Of all topics, internal ones too.
+  int64_t partition_count() const { return partition_count_; }
+
   // Over all fields in a fixed order; equal images have equal hashes on every machine.
   uint64_t StateHash() const;
+  bool operator==(const MetadataImage& other) const;
 
  private:
   friend class ImageBuilder;  // metadata/replay.h: the only writer
@@ -75,9 +96,10 @@ class MetadataImage {
   std::shared_ptr<const std::map<std::string, TopicRef, std::less<>>> topics_;
   std::shared_ptr<const std::map<TopicId, TopicRef>> topics_by_id_;
   std::shared_ptr<const std::map<BrokerId, BrokerInfo>> brokers_;
-  // Answers to requests by request_id, bounded and oldest first out: a retried mutation gets them
-  // again.
-  std::shared_ptr<const std::map<std::string, std::string>> request_results_;
+  int64_t partition_count_ = 0;
+  // In the order given; all chunks but the last are full, so that only the last is ever copied.
+  using ResultChunk = std::vector<RequestResult>;
+  std::vector<std::shared_ptr<const ResultChunk>> request_results_;
 };
 using ImageRef = std::shared_ptr<const MetadataImage>;
 
