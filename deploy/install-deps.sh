@@ -31,7 +31,8 @@ missing_packages() {
   local installed
   # dpkg-query exits 1 when it doesn't know one of the names; that's an answer, not a failure.
   # shellcheck disable=SC2016
-  installed=$(dpkg-query -W -f '${db:Status-Status} ${Package}\n' "$@" 2>/dev/null | sed -n 's/^installed //p' || true)
+  installed=$(dpkg-query -W -f '${db:Status-Status} ${Package}\n' "$@" 2>/dev/null |
+    sed -n 's/^installed //p' || true)
   comm -23 <(printf '%s\n' "$@" | sort -u) <(sort -u <<<"$installed")
 }
 
@@ -91,7 +92,8 @@ main() {
     # Old lists name files that the mirror no longer has, so a failed attempt renews them too.
     if ((attempt > 1)) || ! lists_know "${missing[@]}"; then
       say "renewing the package lists"
-      "${as_root[@]}" apt-get -o Acquire::Retries=3 -o DPkg::Lock::Timeout=300 update >"$log" 2>&1 || tail -n 5 "$log" >&2
+      "${as_root[@]}" apt-get -o Acquire::Retries=3 -o DPkg::Lock::Timeout=300 update >"$log" 2>&1 ||
+        tail -n 5 "$log" >&2
     fi
     if "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
       apt-get -o Acquire::Retries=3 -o DPkg::Lock::Timeout=300 install -y --no-install-recommends \
