@@ -125,9 +125,12 @@ class RecordIterator {
 
  private:
   friend class BatchRecords;
+  bool Fail(const char* what);  // sets status_; returns false
+
   const BatchRecords* batch_ = nullptr;
   const char* at_ = nullptr;
   int32_t index_ = 0;
+  int32_t last_delta_ = -1;  // offset delta of the record before; deltas rise
   absl::Status status_;
 };
 
@@ -145,11 +148,13 @@ struct ValidationOptions {
 };
 
 // OK when `bytes` is exactly one batch that may be appended as it is. Checks length, magic, CRC,
-// codec, attributes (no control bit, unused bits zero, no log-append bit, no delete horizon),
-// counts, offset deltas equal to their index, timestamps and the max timestamp, keys on compacted
-// topics, producer fields (id >= 0 needs epoch >= 0 and sequence >= 0), and reads every record
-// without copying it. Errors: kCorruptBatch, kInvalidRecord, kRecordTooLarge,
-// kUnsupportedCompression, kInvalidTimestamp, each with metadata (record_index, limit ...).
+// codec, attributes (no control bit, unused bits zero, no log-append bit, no delete horizon), base
+// offset 0, counts, offset deltas equal to their index, timestamps and the max timestamp (unless
+// the topic uses log-append time, which overwrites it), keys on compacted topics, header keys
+// (UTF-8), producer fields (id >= 0 needs epoch >= 0 and sequence >= 0; without an id the others
+// don't matter; transactional needs an id), and reads every record without copying it. Errors:
+// kCorruptBatch, kInvalidRecord, kRecordTooLarge, kUnsupportedCompression, kInvalidTimestamp, each
+// with metadata (record_index, limit ...).
 absl::Status ValidateProducedBatch(std::string_view bytes, const ValidationOptions& options);
 
 // ---- building (batch_builder.cc) ----
@@ -169,28 +174,31 @@ class BatchBuilder {
  public:
   explicit BatchBuilder(const BatchBuilderOptions& options);
 
+  // A record that would take the batch over kBatchBytesLimit is dropped and remembered: Build()
+  // then fails with kRecordTooLarge. Ask SizeAfter() before to avoid that.
   void Add(TimestampMs timestamp, std::optional<std::string_view> key,
            std::optional<std::string_view> value, const std::vector<RecordHeader>& headers = {});
 
   int32_t record_count() const { return record_count_; }
   // Bytes of the batch if built now without compression; an upper bound is SizeAfter(...).
-  size_t uncompressed_bytes() const { return kBatchHeaderBytes + records_.size(); }
+  size_t uncompressed_bytes() const { return records_.size(); }
   // An upper bound of uncompressed_bytes() after adding such a record.
   size_t SizeAfter(std::optional<std::string_view> key, std::optional<std::string_view> value,
                    const std::vector<RecordHeader>& headers = {}) const;
   // The producer fields may be set as late as just before Build().
   void SetProducer(ProducerId id, ProducerEpoch epoch, Sequence base_sequence);
 
-  // The finished batch; at least one record must have been added. The builder is then empty.
+  // The finished batch; at least one record must have been added. The builder is then empty, even
+  // after an error: kRecordTooLarge, or kInvalidArgument for a level that the codec doesn't have.
   absl::StatusOr<std::string> Build();
 
  private:
   BatchBuilderOptions options_;
-  std::string
-      records_;  // begins with 61 bytes of room when that saves a copy: see batch_builder.cc
+  std::string records_;  // begins with 61 bytes of room for the header: see batch_builder.cc
   int32_t record_count_ = 0;
   TimestampMs base_timestamp_ = kNoTimestamp;
   TimestampMs max_timestamp_ = kNoTimestamp;
+  bool too_large_ = false;  // a record didn't fit
 };
 
 // Rewrites the producer fields of an encoded batch and recomputes its CRC (a client that must bump
@@ -200,10 +208,19 @@ void RewriteProducer(std::string* batch, ProducerId id, ProducerEpoch epoch,
 
 // ---- codecs (codec.cc) ----
 
+// Levels: gzip 1 to 9, lz4 1 to 12, zstd 1 to 22; snappy and none have none. kInvalidArgument for
+// another level, kUnsupportedCompression for an unknown codec. Same input, same output.
 absl::StatusOr<std::string> Compress(Codec codec, std::string_view bytes, std::optional<int> level);
-// kRecordTooLarge when the result would exceed `limit`, kCorruptBatch when the stream is damaged,
-// kUnsupportedCompression for an unknown codec. Accepts snappy raw and xerial-framed.
+// kRecordTooLarge when the result would exceed `limit`, kCorruptBatch when the stream is damaged or
+// bytes follow it, kUnsupportedCompression for an unknown codec. Accepts snappy raw and
+// xerial-framed. Memory grows with what is really decompressed, not with what the stream claims.
 absl::StatusOr<std::string> Decompress(Codec codec, std::string_view bytes, size_t limit);
+
+// The same with a caller's string: CompressTo appends to *out; DecompressTo overwrites *out and
+// reuses its capacity. After an error *out holds anything.
+absl::Status CompressTo(Codec codec, std::string_view bytes, std::optional<int> level,
+                        std::string* out);
+absl::Status DecompressTo(Codec codec, std::string_view bytes, size_t limit, std::string* out);
 
 // ---- partitioner (murmur2.cc) ----
 
