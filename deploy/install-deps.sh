@@ -62,7 +62,8 @@ main() {
       ;;
   esac
   if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
-    say "this system has no apt-get. Install the equivalents of these Debian 12 packages, then set CATAMARAN_SKIP_DEPS=1:"
+    say "this system has no apt-get. Install what corresponds to these Debian 12 packages, then set"
+    say "CATAMARAN_SKIP_DEPS=1:"
     say "${wanted[*]}"
     return 1
   fi
