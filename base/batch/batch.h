@@ -167,6 +167,9 @@ struct BatchBuilderOptions {
   Sequence base_sequence = kNoSequence;
   bool transactional = false;
   Offset base_offset{0};
+  // How many uncompressed bytes to make room for when the first record comes. Later batches of the
+  // same builder expect what the one before them had.
+  size_t expected_bytes = 0;
 };
 
 // Collects records and encodes one batch. One owner.

@@ -20,17 +20,45 @@ constexpr int16_t kTransactionalBit = 16;
 constexpr size_t kRecordOverheadMax = 36;
 constexpr size_t kRecordHeaderOverheadMax = 10;  // two lengths
 
+// Room beyond the expected size: an eighth, since batches of one producer are about alike.
+constexpr size_t kExpectedSlack = 8;
+// A finished batch doesn't hold on to more than this beyond twice its size.
+constexpr size_t kSpareBytesMax = 4096;
+
 size_t SizeOf(std::optional<std::string_view> bytes) { return bytes ? bytes->size() : 0; }
+
+// StoreVarint64 and VarintSize with the usual lengths inlined.
+char* StoreVarint(char* at, int64_t value) {
+  const uint64_t raw = ZigZagEncode(value);
+  if (raw < 0x80) [[likely]] {
+    *at = static_cast<char>(raw);
+    return at + 1;
+  }
+  if (raw < 0x4000) {
+    at[0] = static_cast<char>(raw | 0x80);
+    at[1] = static_cast<char>(raw >> 7);
+    return at + 2;
+  }
+  return StoreVarint64(at, value);
+}
+
+size_t VarintBytes(int64_t value) {
+  const uint64_t raw = ZigZagEncode(value);
+  if (raw < 0x80) [[likely]] {
+    return 1;
+  }
+  return raw < 0x4000 ? 2 : static_cast<size_t>(VarintSize(value));
+}
 
 // Bytes of a nullable field with its length.
 size_t EncodedSize(std::optional<std::string_view> bytes) {
   if (!bytes) return 1;
-  return static_cast<size_t>(VarintSize(static_cast<int64_t>(bytes->size()))) + bytes->size();
+  return VarintBytes(static_cast<int64_t>(bytes->size())) + bytes->size();
 }
 
 char* StoreBytes(char* at, std::optional<std::string_view> bytes) {
-  if (!bytes) return StoreVarint64(at, -1);
-  at = StoreVarint64(at, static_cast<int64_t>(bytes->size()));
+  if (!bytes) return StoreVarint(at, -1);
+  at = StoreVarint(at, static_cast<int64_t>(bytes->size()));
   if (!bytes->empty()) std::memcpy(at, bytes->data(), bytes->size());
   return at + bytes->size();
 }
@@ -60,29 +88,32 @@ void BatchBuilder::Add(TimestampMs timestamp, std::optional<std::string_view> ke
     too_large_ = true;
     return;
   }
-  if (record_count_ == 0) base_timestamp_ = max_timestamp_ = timestamp;
+  if (record_count_ == 0) {
+    base_timestamp_ = max_timestamp_ = timestamp;
+    // Saves growing step by step; taken only when the batch begins, so that a builder that waits
+    // holds no memory.
+    records_.reserve(options_.expected_bytes + options_.expected_bytes / kExpectedSlack);
+  }
   max_timestamp_ = std::max(max_timestamp_, timestamp);
   // Wraps like Java's long; reading wraps back.
   const auto delta = static_cast<int64_t>(static_cast<uint64_t>(timestamp.value()) -
                                           static_cast<uint64_t>(base_timestamp_.value()));
-  size_t length = 1 + static_cast<size_t>(VarintSize(delta)) +
-                  static_cast<size_t>(VarintSize(record_count_)) + EncodedSize(key) +
-                  EncodedSize(value) +
-                  static_cast<size_t>(VarintSize(static_cast<int64_t>(headers.size())));
+  size_t length = 1 + VarintBytes(delta) + VarintBytes(record_count_) + EncodedSize(key) +
+                  EncodedSize(value) + VarintBytes(static_cast<int64_t>(headers.size()));
   for (const RecordHeader& header : headers) {
     length += EncodedSize(header.key) + EncodedSize(header.value);
   }
 
   const size_t start = records_.size();
-  const size_t size = static_cast<size_t>(VarintSize(static_cast<int64_t>(length))) + length;
+  const size_t size = VarintBytes(static_cast<int64_t>(length)) + length;
   records_.resize(start + size);
-  char* at = StoreVarint64(records_.data() + start, static_cast<int64_t>(length));
+  char* at = StoreVarint(records_.data() + start, static_cast<int64_t>(length));
   *at++ = 0;  // record attributes: none are defined
-  at = StoreVarint64(at, delta);
-  at = StoreVarint64(at, record_count_);
+  at = StoreVarint(at, delta);
+  at = StoreVarint(at, record_count_);
   at = StoreBytes(at, key);
   at = StoreBytes(at, value);
-  at = StoreVarint64(at, static_cast<int64_t>(headers.size()));
+  at = StoreVarint(at, static_cast<int64_t>(headers.size()));
   for (const RecordHeader& header : headers) {
     at = StoreBytes(at, header.key);
     at = StoreBytes(at, header.value);
@@ -105,6 +136,7 @@ absl::StatusOr<std::string> BatchBuilder::Build() {
   const TimestampMs max_timestamp = max_timestamp_;
   const bool too_large = too_large_;
   records_.assign(kBatchHeaderBytes, '\0');
+  options_.expected_bytes = records.size();
   record_count_ = 0;
   base_timestamp_ = max_timestamp_ = kNoTimestamp;
   too_large_ = false;
@@ -121,6 +153,7 @@ absl::StatusOr<std::string> BatchBuilder::Build() {
     // Only refuses a level: there is nothing to compress.
     CATAMARAN_RETURN_IF_ERROR(CompressTo(Codec::kNone, "", options_.compression_level, &batch));
     batch = std::move(records);
+    if (batch.capacity() > 2 * batch.size() + kSpareBytesMax) batch.shrink_to_fit();
   } else {
     batch.assign(kBatchHeaderBytes, '\0');
     CATAMARAN_RETURN_IF_ERROR(CompressTo(options_.codec,
