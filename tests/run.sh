@@ -26,6 +26,7 @@ readonly STAGES=(
   "tsan:build and tests with the thread sanitizer, without gRPC"
   "fuzz:every fuzzer from its corpus"
   "sim:simulation of random seeds"
+  "quickstart:deploy/quickstart.sh, the way a newcomer starts it"
   "test:every test on the release build"
 )
 readonly QUICK_STAGES=(deps build test)
@@ -127,6 +128,8 @@ stage_sim() {
   # Twice the time box and a minute: a seed that is under way ends by itself.
   CATAMARAN_SIM_SECONDS=$sim_seconds timeout $((2 * sim_seconds + 60)) "$binary" </dev/null
 }
+
+stage_quickstart() { timeout 900 bash deploy/quickstart.sh </dev/null; }
 
 stage_test() {
   build release
