@@ -52,7 +52,8 @@ class RunBlocksTest(unittest.TestCase):
         self.assert_passes(page("console", "$ echo a \\\n    b\na b"), 1)
 
     def test_carries_variables_and_directory_over(self):
-        self.assert_passes(page("bash", "export X=5; mkdir d; cd d") + page("console", '$ echo "$X" "${PWD##*/}"\n5 d'), 2)
+        first = page("bash", "export X=5; mkdir d; cd d")
+        self.assert_passes(first + page("console", '$ echo "$X" "${PWD##*/}"\n5 d'), 2)
 
     def test_runs_in_a_directory_that_links_to_the_tree(self):
         self.assert_passes(page("bash", "test -e tests/docs/run_blocks.py"), 1)
