@@ -36,41 +36,44 @@ inline constexpr size_t kRecordCountAt = 57;
 const char* ParseVarint64Slow(const char* at, const char* end, int64_t* value);
 const char* ParseVarint32Slow(const char* at, const char* end, int32_t* value);
 
-// Each returns the position after the varint, or nullptr.
-inline const char* ParseVarint64(const char* at, const char* end, int64_t* value) {
-  if (end - at >= 2) [[likely]] {
+// Each returns the position after the varint, or nullptr. Up to three bytes (lengths below 1 MiB)
+// are read inline.
+template <class Int, const char* (*slow)(const char*, const char*, Int*)>
+[[gnu::always_inline]] inline const char* ParseVarint(const char* at, const char* end, Int* value) {
+  if (at < end) [[likely]] {
     const uint32_t first = static_cast<uint8_t>(at[0]);
     if (first < 0x80) [[likely]] {
-      *value = ZigZagDecode(first);
+      *value = static_cast<Int>(ZigZagDecode(first));
       return at + 1;
     }
-    const uint32_t second = static_cast<uint8_t>(at[1]);
-    if (second < 0x80) {
-      *value = ZigZagDecode((first & 0x7f) | (second << 7));
-      return at + 2;
+    if (end - at >= 3) [[likely]] {
+      const uint32_t second = static_cast<uint8_t>(at[1]);
+      if (second < 0x80) {
+        *value = static_cast<Int>(ZigZagDecode((first & 0x7f) | (second << 7)));
+        return at + 2;
+      }
+      const uint32_t third = static_cast<uint8_t>(at[2]);
+      if (third < 0x80) {
+        *value =
+            static_cast<Int>(ZigZagDecode((first & 0x7f) | ((second & 0x7f) << 7) | (third << 14)));
+        return at + 3;
+      }
     }
   }
-  return ParseVarint64Slow(at, end, value);
+  return slow(at, end, value);
 }
-inline const char* ParseVarint32(const char* at, const char* end, int32_t* value) {
-  if (end - at >= 2) [[likely]] {
-    const uint32_t first = static_cast<uint8_t>(at[0]);
-    if (first < 0x80) [[likely]] {
-      *value = static_cast<int32_t>(ZigZagDecode(first));
-      return at + 1;
-    }
-    const uint32_t second = static_cast<uint8_t>(at[1]);
-    if (second < 0x80) {
-      *value = static_cast<int32_t>(ZigZagDecode((first & 0x7f) | (second << 7)));
-      return at + 2;
-    }
-  }
-  return ParseVarint32Slow(at, end, value);
+[[gnu::always_inline]] inline const char* ParseVarint64(const char* at, const char* end,
+                                                        int64_t* value) {
+  return ParseVarint<int64_t, ParseVarint64Slow>(at, end, value);
+}
+[[gnu::always_inline]] inline const char* ParseVarint32(const char* at, const char* end,
+                                                        int32_t* value) {
+  return ParseVarint<int32_t, ParseVarint32Slow>(at, end, value);
 }
 
-// Reads a length and as many bytes; length -1 is null. nullptr, with *problem set, when it lies.
-inline const char* ParseBytes(const char* at, const char* end,
-                              std::optional<std::string_view>* bytes) {
+// Reads a length and as many bytes; length -1 is null. nullptr when it lies.
+[[gnu::always_inline]] inline const char* ParseBytes(const char* at, const char* end,
+                                                     std::optional<std::string_view>* bytes) {
   int32_t length;
   at = ParseVarint32(at, end, &length);
   if (at == nullptr) return nullptr;
@@ -83,21 +86,25 @@ inline const char* ParseBytes(const char* at, const char* end,
   return at + length;
 }
 
-// One record, taken apart. The views point into the section.
+// One record, taken apart. The views point into the section. Nothing is cleared beforehand, because
+// that took a third of the time of validating: only what ParseRecord accepted may be read.
 struct ParsedRecord {
-  int8_t attributes = 0;
-  int64_t timestamp_delta = 0;
-  int32_t offset_delta = 0;
+  int8_t attributes;
+  int64_t timestamp_delta;
+  int32_t offset_delta;
   std::optional<std::string_view> key;
   std::optional<std::string_view> value;
-  int32_t header_count = 0;
-  const char* headers = nullptr;  // [headers, end) holds exactly the headers, see VisitHeaders
-  const char* end = nullptr;
+  int32_t header_count;
+  const char* headers;  // [headers, end) holds exactly the headers, see VisitHeaders
+  const char* end;
 };
 
 // Takes the record at `at` apart, all but its headers. nullptr when it is well-formed, else what is
 // wrong, to follow "record N ". Doesn't look at the headers' bytes: VisitHeaders must follow.
-inline const char* ParseRecord(const char* at, const char* end, ParsedRecord* record) {
+// Always inlined, so that `record` stays in registers: half of the cost of validating small
+// records.
+[[gnu::always_inline]] inline const char* ParseRecord(const char* at, const char* end,
+                                                      ParsedRecord* record) {
   int32_t length;
   at = ParseVarint32(at, end, &length);
   if (at == nullptr) return "has no readable length";

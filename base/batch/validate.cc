@@ -137,8 +137,8 @@ class RecordChecker {
                     "The batch counts more records than it has bytes for. Encode it again.",
                     {{"record_count", absl::StrCat(header_.record_count)}});
     }
+    ParsedRecord record;
     for (int32_t i = 0; i < header_.record_count; ++i) {
-      ParsedRecord record;
       if (const char* problem = ParseRecord(at, end, &record); problem != nullptr) [[unlikely]] {
         return RefuseRecord(Reason::kCorruptBatch, i, problem);
       }
