@@ -1,5 +1,5 @@
-// The identity of a data directory: which cluster, node and directory it belongs to, in which format,
-// and how often it was started.
+// The identity of a data directory: which cluster, node and directory it belongs to, in which
+// format, and how often it was started.
 #pragma once
 
 #include <cstdint>
@@ -19,8 +19,8 @@ struct DirectoryIdentity {
   BrokerId node;
   DirectoryId directory;
   int format_version = kDataFormatVersion;
-  // Starts of this directory, this one included; made durable before Open returns, so that a restored
-  // copy is told from the original (design.md section 5).
+  // Starts of this directory, this one included; made durable before Open returns, so that a
+  // restored copy is told from the original (design.md section 5).
   uint64_t start_counter = 0;
 };
 

@@ -1,8 +1,10 @@
 // Group commit for a data directory: callers ask for files to be made durable; requests that arrive
-// while a round is in flight share the next one. How a round syncs is a strategy, chosen by measurement
-// (docs/durability.md).
+// while a round is in flight share the next one. How a round syncs is a strategy, chosen by
+// measurement (docs/durability.md).
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string_view>
 #include <vector>
@@ -20,6 +22,8 @@ enum class SyncStrategy : uint8_t {
   kAdaptive,   // fdatasync up to kAdaptiveFilesMax distinct files, else syncfs
 };
 
+inline constexpr size_t kAdaptiveFilesMax = 64;
+
 using SyncDone = absl::AnyInvocable<void(const absl::Status&)>;
 
 // Thread-safe. After any failure every later request fails with the same latched error until the
@@ -27,8 +31,10 @@ using SyncDone = absl::AnyInvocable<void(const absl::Status&)>;
 class SyncService {
  public:
   virtual ~SyncService() = default;
-  // `done` is posted to `reply_to` when all files' data written before this call is durable, or failed.
-  virtual void Sync(std::vector<std::shared_ptr<File>> files, Executor* reply_to, SyncDone done) = 0;
+  // `done` is posted to `reply_to` when all files' data written before this call is durable, or
+  // failed.
+  virtual void Sync(std::vector<std::shared_ptr<File>> files, Executor* reply_to,
+                    SyncDone done) = 0;
 };
 
 // `fs` and `pool` must outlive the service.
