@@ -62,9 +62,14 @@ struct FenceBrokerCommand {
   int64_t epoch = 0;  // of the registration that ends; another one is left alone
 };
 
-using Command = std::variant<CreateTopicCommand, DeleteTopicCommand, CreatePartitionsCommand,
-                             UpdateTopicConfigCommand, AllocateProducerIdsCommand,
-                             RegisterBrokerCommand, FenceBrokerCommand>;
+// This node is the active controller from now on.
+struct ClaimControllerCommand {
+  BrokerId broker = kNoBroker;
+};
+
+using Command = std::variant<ClaimControllerCommand, CreateTopicCommand, DeleteTopicCommand,
+                             CreatePartitionsCommand, UpdateTopicConfigCommand,
+                             AllocateProducerIdsCommand, RegisterBrokerCommand, FenceBrokerCommand>;
 
 struct CommandOptions {
   // At most kRequestIdBytesMax. A repeated id with the same content gets the first answer; with
@@ -95,7 +100,6 @@ inline constexpr int32_t kPartitionsPerTopicMax = 10'000;
 inline constexpr int32_t kDefaultPartitionCount = 1;
 inline constexpr size_t kRequestIdBytesMax = 36;
 inline constexpr int64_t kProducerIdsPerBlock = 1'000;
-inline constexpr size_t kTopicConfigsMax = 128;  // in one command
 inline constexpr size_t kBrokerAddressBytesMax = 300;
 inline constexpr size_t kBrokerRackBytesMax = 128;
 

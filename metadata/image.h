@@ -80,6 +80,12 @@ class MetadataImage {
 
   // nullptr when the request id is unknown (or forgotten).
   const RequestResult* FindRequestResult(std::string_view request_id) const;
+  template <class Visitor>
+  void ForEachRequestResult(Visitor visit) const {  // in the order given
+    for (const auto& chunk : request_results_) {
+      for (const RequestResult& result : *chunk) visit(result);
+    }
+  }
   // Of all topics, internal ones too.
   int64_t partition_count() const { return partition_count_; }
 
@@ -103,7 +109,8 @@ class MetadataImage {
 };
 using ImageRef = std::shared_ptr<const MetadataImage>;
 
-// What changed between two images, in the order of the records.
+// What changed between two images, each kind in the order of the records. Apply removals first: a
+// topic that was deleted and created again is in both lists, with two ids.
 struct MetadataDelta {
   MetadataRevision from{0};
   MetadataRevision to{0};

@@ -45,17 +45,22 @@ class MetadataLog {
   // damaged.
   virtual absl::StatusOr<LogContents> Open() = 0;
 
-  // OK: durable, all of them. kStorageFull: undone, may be tried again. Any other error is latched:
-  // nobody knows what is on disk until the log is opened again, and every later call is refused.
+  // OK: durable, all of them. kStorageFailed: latched; nobody knows what is on disk until the log
+  // is opened again, and every later call is refused. Any other error (kStorageFull): undone, may
+  // be tried again.
   virtual void Append(std::vector<RecordBatch> batches, Done done) = 0;
 
-  // Replaces everything up to `revision`, which must be the last appended one or below. A failed
-  // snapshot changes nothing that Open() returns.
+  // Replaces everything up to `revision`, which is the last one appended. Called while no append is
+  // in flight; appends may follow while it runs. A failed snapshot changes nothing that Open()
+  // returns.
   virtual void WriteSnapshot(MetadataRevision revision, std::vector<Record> records, Done done) = 0;
 
   // Bytes that were appended since the last snapshot: when to write the next.
   virtual uint64_t bytes_since_snapshot() const = 0;
 };
+
+// `records`, between a begin and an end record when they're too many for one entry.
+std::vector<Record> WrapLargeBatch(std::vector<Record> records);
 
 // The largest entry, payload alone; a larger batch is parted into entries between begin and end
 // records.

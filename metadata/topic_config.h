@@ -15,6 +15,13 @@
 
 namespace catamaran::metadata {
 
+// max.message.bytes may not be set higher: a batch has to fit into a request
+// (limits.request_bytes).
+inline constexpr int64_t kMaxMessageBytesLimit = 8 << 20;
+inline constexpr int64_t kSegmentBytesMin = 64 << 10;
+inline constexpr size_t kTopicConfigValueBytesMax = 16 << 10;
+inline constexpr size_t kTopicConfigsMax = 128;  // in one command
+
 // The effective settings of a topic. Plain fields; the broker copies what storage needs.
 struct TopicConfig {
   // Log.
@@ -63,6 +70,8 @@ const ConfigDefinition* FindTopicConfigDefinition(std::string_view name);
 // or out of its range; kNotSupported for a value that is Kafka's but not served here
 // (cleanup.policy=compact, compression.type other than producer, remote.storage.enable=true).
 absl::Status ValidateTopicConfig(std::string_view name, std::string_view value);
+// kInvalidConfig for a name that there isn't, with the nearest one.
+absl::Status CheckTopicConfigName(std::string_view name);
 // Each of them, and what they mean together.
 absl::Status ValidateTopicConfigs(const std::map<std::string, std::string>& configs);
 

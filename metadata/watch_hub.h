@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
@@ -30,7 +31,8 @@ class WatchHub {
   struct WatcherTag : IdTag<false> {};
   using WatcherId = StrongId<WatcherTag, uint64_t>;
   // Told that Next() may have something; called once per time that Next() answered "nothing yet",
-  // on the thread that publishes: quick, and no call back into the hub.
+  // on the thread that publishes and without a lock of the hub: quick, may call Next(). It may
+  // still be running when Remove() returns.
   using Wake = absl::AnyInvocable<void()>;
 
   WatchHub(WatchHubOptions options, ImageRef image);
@@ -57,9 +59,10 @@ class WatchHub {
  private:
   struct Watcher {
     std::optional<MetadataRevision> at;  // absent: wants a snapshot
-    Wake wake;
+    std::shared_ptr<Wake> wake;
     bool waiting = false;
   };
+  std::vector<std::shared_ptr<Wake>> TakeWaiting() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   bool IsKept(MetadataRevision from) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   const WatchHubOptions options_;
