@@ -62,6 +62,9 @@ LIBRARIES = [
     (r"zstd|lz4|snappy|zlib\.h", ["base/batch"]),
 ]
 
+# Libraries whose custom is to be included with quotes.
+QUOTED_LIBRARIES = r"(absl|gmock|gtest|benchmark|google/protobuf)/"
+
 # Rule, pattern over code without comments and literals, what to do instead.
 BANNED = [
     ("no-sleep", r"\b(sleep_for|sleep_until|usleep|nanosleep|sleep)\s*\(",
@@ -182,7 +185,9 @@ def check_includes(root, path, text):
         if quote == "<":
             continue
         target = folder_of(name)
-        if target == "proto" or name.startswith("absl/"):
+        if re.match(QUOTED_LIBRARIES, name):
+            continue
+        if target == "proto":
             pass
         elif "/" not in name or not (root / name).is_file():
             if not any(re.match(pattern, name) for pattern, _ in LIBRARIES):
@@ -190,8 +195,6 @@ def check_includes(root, path, text):
             continue
         elif not target:
             yield Finding(path, line, "include-arrow", f'"{name}" lies in a folder without a row in ARROWS')
-            continue
-        if name.startswith("absl/"):
             continue
         allowed = ARROWS.get(own, [])
         if target != own and target not in allowed and "*" not in allowed:
