@@ -1,0 +1,63 @@
+#include "broker/api/producer_ids.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/error.h"
+
+namespace catamaran::broker {
+
+void ProducerIds::Next(Reply reply) {
+  std::optional<absl::StatusOr<ProducerId>> answer;
+  bool ask = false;
+  {
+    MutexLock lock(&state_->mu);
+    if (state_->next < state_->end) {
+      answer = state_->next;
+      state_->next = ProducerId(state_->next.value() + 1);
+    } else if (state_->waiting.size() >= kProducerIdWaitersMax) {
+      answer = MakeError(Reason::kOverloaded,
+                         "Too many producers wait for an id. Wait a little and try again.",
+                         {{"limit", absl::StrCat(kProducerIdWaitersMax)}});
+    } else {
+      state_->waiting.push_back(std::move(reply));
+      ask = !std::exchange(state_->asking, true);
+    }
+  }
+  if (answer.has_value()) reply(*std::move(answer));
+  if (ask) Ask(state_, service_, self_);
+}
+
+void ProducerIds::Ask(const std::shared_ptr<State>& state, metadata::MetadataService* service,
+                      BrokerId self) {
+  service->AllocateProducerIds(
+      self, [state, service, self](absl::StatusOr<metadata::ProducerIdBlock> block) {
+        std::vector<std::pair<Reply, absl::StatusOr<ProducerId>>> answers;
+        bool ask_again = false;
+        {
+          MutexLock lock(&state->mu);
+          state->asking = false;
+          if (block.ok()) {
+            state->next = block->first;
+            state->end = ProducerId(block->first.value() + block->count);
+          }
+          std::vector<Reply> left;
+          for (Reply& reply : state->waiting) {
+            if (!block.ok()) {
+              answers.emplace_back(std::move(reply), block.status());
+            } else if (state->next < state->end) {
+              answers.emplace_back(std::move(reply), state->next);
+              state->next = ProducerId(state->next.value() + 1);
+            } else {
+              left.push_back(std::move(reply));
+            }
+          }
+          state->waiting = std::move(left);
+          if (!state->waiting.empty()) ask_again = state->asking = true;
+        }
+        for (auto& [reply, answer] : answers) reply(std::move(answer));
+        if (ask_again) Ask(state, service, self);
+      });
+}
+
+}  // namespace catamaran::broker
