@@ -113,7 +113,9 @@ absl::Status Loader::ReadLogStart() {
   const auto log_start = DecodeLogStart(file);
   if (!log_start.ok()) return Damage("its log-start file is unreadable.");
   state_.log_start = *log_start;
-  return absl::OkStatus();
+  // A process that died before it had synced the name may have left it: what is shown to readers,
+  // and what is removed because of it, mustn't rest on a name that a power cut takes back.
+  return fs_.SyncDirectory(identity_.directory);
 }
 
 std::optional<LogCheckpoint> Loader::ReadCheckpoint(std::string_view name) {

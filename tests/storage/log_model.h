@@ -31,11 +31,11 @@ class LogModel {
     attempted_end = entry.header.next_offset();
   }
 
-  // The state that the batches below `end` give.
-  std::string ProducersAt(Offset end) const {
+  // The state that the batches below `at` give.
+  std::string ProducersAt(Offset at) const {
     ProducerMap producers;
     for (const auto& [base, batch] : batches) {
-      if (batch.header.base_offset < end) {
+      if (batch.header.base_offset < at) {
         ReplayProducerBatch(batch.header, TimestampMs(0), &producers);
       }
     }
@@ -43,14 +43,14 @@ class LogModel {
     EncodeProducers(producers, &out);
     return out;
   }
-  std::vector<EpochStart> EpochsAt(Offset log_start, Offset end) const {
+  std::vector<EpochStart> EpochsAt(Offset start, Offset at) const {
     EpochHistory epochs;
     for (const auto& [base, batch] : batches) {
-      if (batch.header.base_offset < end) {
+      if (batch.header.base_offset < at) {
         epochs.Assign(batch.header.leader_epoch, batch.header.base_offset);
       }
     }
-    epochs.TrimFront(log_start);
+    epochs.TrimFront(start);
     return epochs.entries();
   }
 
