@@ -37,7 +37,8 @@ struct Node {
   uint64_t charged_bytes = 0;   // Invariant: its part of Disk::used
 };
 
-// One name operation that isn't durable yet; a rename has two edits, which a crash never parts.
+// One name operation that isn't durable yet. A rename has two edits, which a crash never parts; but
+// syncing only one of two directories makes only that one's edit durable, as POSIX allows.
 struct Edit {
   NodePtr directory;
   std::string name;
