@@ -1,0 +1,89 @@
+#include "broker/rpc/admission.h"
+
+#include "absl/strings/str_cat.h"
+#include "base/error.h"
+
+namespace catamaran::broker {
+
+absl::Status Admission::Overloaded(const char* what, int64_t limit) {
+  counters_->Add(Counter::kRpcRefusedOverload);
+  return MakeError(Reason::kOverloaded,
+                   absl::StrCat("The broker is at its limit of ", limit, " ", what,
+                                ". Wait a little, then try again."),
+                   {{"limit", absl::StrCat(limit)}, {"of", what}});
+}
+
+absl::StatusOr<Admission::Ticket> Admission::AdmitCall(const std::string& peer, int64_t bytes) {
+  if (bytes > static_cast<int64_t>(options_.message_bytes_max)) {
+    return MakeError(
+        Reason::kRequestTooLarge,
+        absl::StrCat("The request has ", bytes, " bytes; at most ", options_.message_bytes_max,
+                     " are taken. Send less at a time, or raise the broker's limit."),
+        {{"bytes", absl::StrCat(bytes)}, {"limit", absl::StrCat(options_.message_bytes_max)}});
+  }
+  return Admit(peer, bytes, /*stream=*/false);
+}
+
+absl::StatusOr<Admission::Ticket> Admission::AdmitStream(const std::string& peer) {
+  return Admit(peer, 0, /*stream=*/true);
+}
+
+absl::StatusOr<Admission::Ticket> Admission::Admit(const std::string& peer, int64_t bytes,
+                                                   bool stream) {
+  {
+    MutexLock lock(&mu_);
+    auto it = connections_.find(peer);
+    Connection now = it == connections_.end() ? Connection{} : it->second;
+    // One request always fits, or a limit below the message size would refuse it for ever.
+    if (bytes_ > 0 && bytes_ + bytes > options_.inflight_bytes_max) {
+      return Overloaded("bytes of requests in work", options_.inflight_bytes_max);
+    }
+    if (now.bytes > 0 && now.bytes + bytes > options_.connection_inflight_bytes_max) {
+      return Overloaded("bytes of one connection's requests in work",
+                        options_.connection_inflight_bytes_max);
+    }
+    if (calls_ >= options_.calls_max) return Overloaded("calls", options_.calls_max);
+    if (stream && streams_ >= options_.streams_max) {
+      return Overloaded("streams", options_.streams_max);
+    }
+    if (it == connections_.end() &&
+        static_cast<int64_t>(connections_.size()) >= options_.connections_max) {
+      return Overloaded("connections", options_.connections_max);
+    }
+    Connection& connection = connections_[peer];
+    ++connection.calls;
+    connection.bytes += bytes;
+    bytes_ += bytes;
+    streams_ += stream ? 1 : 0;
+    ++calls_;
+  }
+  counters_->Change(Gauge::kInflight, 1);
+  if (bytes != 0) counters_->Change(Gauge::kInflightBytes, bytes);
+  if (stream) {
+    counters_->Change(Gauge::kOpenStreams, 1);
+    counters_->Add(Counter::kConnections);
+  }
+  Ticket ticket;
+  ticket.admission_ = shared_from_this();
+  ticket.peer_ = peer;
+  ticket.bytes_ = bytes;
+  ticket.stream_ = stream;
+  return ticket;
+}
+
+void Admission::Release(const Ticket& ticket) {
+  {
+    MutexLock lock(&mu_);
+    auto it = connections_.find(ticket.peer_);
+    it->second.bytes -= ticket.bytes_;
+    if (--it->second.calls == 0) connections_.erase(it);
+    bytes_ -= ticket.bytes_;
+    streams_ -= ticket.stream_ ? 1 : 0;
+    --calls_;
+  }
+  counters_->Change(Gauge::kInflight, -1);
+  if (ticket.bytes_ != 0) counters_->Change(Gauge::kInflightBytes, -ticket.bytes_);
+  if (ticket.stream_) counters_->Change(Gauge::kOpenStreams, -1);
+}
+
+}  // namespace catamaran::broker
