@@ -76,8 +76,7 @@ inline constexpr size_t kGaugeCount = 0
   X(kLogAppend, "log_append_duration_seconds", "How long a write job took")              \
   X(kLogSync, "log_fsync_duration_seconds", "How long a round of the sync service took") \
   X(kProduce, "produce_duration_seconds", "From a batch's arrival to its answer")        \
-  X(kFetchDisk, "fetch_disk_duration_seconds", "How long a read job took")               \
-  X(kMetadataCommand, "metadata_command_duration_seconds", "From a command's arrival to its answer")
+  X(kFetchDisk, "fetch_disk_duration_seconds", "How long a read job took")
 
 enum class Histogram : uint8_t {
 #define X(enumerator, name, help) enumerator,

@@ -5,6 +5,7 @@
 #include "broker/api/call.h"
 #include "catamaran/v1/topic_service.pb.h"
 #include "metadata/metadata_service.h"
+#include "metadata/topic_config.h"
 
 namespace catamaran::broker {
 
