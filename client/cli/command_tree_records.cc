@@ -148,7 +148,7 @@ void CommandTree::AddProduce() {
       },
       "N", "partition number", "Where every record goes. Default: by key");
   app->add_flag("--receipts", produce->receipts,
-                "Print partition and offset of each record when it is stored");
+                "Print number, partition and offset of each record when it is stored");
   AddSendOptions(app, &produce->send);
   // One way to say where records come from.
   for (CLI::Option* single : {value, file, tombstone}) {

@@ -43,6 +43,7 @@ class Console {
   // Something for a person on standard error. Nothing when quiet.
   void Note(std::string_view text);
   void ShowFailure(const absl::Status& status);
+  void WriteError(std::string_view text);  // as it is
 
   // Replaces the progress line, at most ten times a second, when standard error is a terminal.
   void Progress(std::string_view text);
@@ -53,8 +54,6 @@ class Console {
   absl::StatusOr<bool> Confirm(std::string_view question);
 
  private:
-  void WriteError(std::string_view text);
-
   const ConsoleOptions options_;
   const bool error_is_terminal_;
   std::string out_;

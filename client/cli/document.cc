@@ -13,7 +13,10 @@ std::string NumberText(double value) {
   if (!std::isfinite(value)) return "null";
   char buffer[32];
   auto [end, error] = std::to_chars(buffer, buffer + sizeof(buffer), value);
-  return std::string(buffer, end);
+  std::string text(buffer, end);
+  // So that it is read as a double again.
+  if (text.find_first_of(".e") == text.npos) text += ".0";
+  return text;
 }
 
 // A value without parts; false for an array or object.

@@ -60,11 +60,15 @@ std::string UsageOf(const CLI::App* app) {
   return usage + " [flags]";
 }
 
+// The flag for help stands with the global ones only.
 void AppendFlags(std::string* out, const CLI::App* app, const std::string& title) {
-  out->append("\n").append(title).append(":\n");
+  bool global = app->get_parent() == nullptr;
+  std::string entries;
   for (const CLI::Option* option : app->get_options()) {
-    if (!option->get_positional()) AppendEntry(out, LabelOf(option), AboutOf(option));
+    if (option->get_positional() || (option == app->get_help_ptr() && !global)) continue;
+    AppendEntry(&entries, LabelOf(option), AboutOf(option));
   }
+  if (!entries.empty()) out->append(Cat({"\n", title, ":\n", entries}));
 }
 
 void AppendReference(std::string* out, const CLI::App* app, const std::string& level) {

@@ -99,6 +99,7 @@ std::optional<TimestampMs> ParseTimestamp(std::string_view text) {
   }
   std::optional<int64_t> date = TakeDate(&text);
   if (!date.has_value()) return std::nullopt;
+  if (*date < 0) return std::nullopt;
   if (text.empty()) return TimestampMs(*date * kMsPerSecond);
   if (!TakeChar(&text, 'T') && !TakeChar(&text, 't') && !TakeChar(&text, ' ')) return std::nullopt;
   std::optional<int64_t> time = TakeTimeOfDay(&text);
