@@ -141,13 +141,18 @@ absl::StatusOr<ReadResult> Collect(SegmentReader& reader, const TopicPartitionId
       return Damaged(reader.files(), position, "no batch begins where one should.");
     }
     const size_t size = header->size_bytes();
-    const bool fits = headers.empty() || result.bytes + size <= max_bytes;
-    if (!fits || size > bytes.size() || header->next_offset() > limit) break;
+    if (size > bytes.size()) break;
+    // The first batch is checked before its offsets are believed: a damaged one that claims to end
+    // past the limit must not look like an empty answer.
+    if (!headers.empty() && (result.bytes + size > max_bytes || header->next_offset() > limit)) {
+      break;
+    }
     if (!BatchCrcMatches(bytes.substr(0, size))) {
       return Damaged(
           reader.files(), position,
           Cat("the batch at offset ", header->base_offset.value(), " doesn't match its checksum."));
     }
+    if (header->next_offset() > limit) break;
     headers.push_back(*header);
     result.bytes += size;
     result.next_offset = header->next_offset();

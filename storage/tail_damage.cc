@@ -1,10 +1,12 @@
 #include "storage/tail_damage.h"
 
 #include <algorithm>
+#include <memory>
 #include <optional>
 #include <string_view>
 
 #include "absl/container/flat_hash_map.h"
+#include "base/crc32c.h"
 #include "base/error.h"
 #include "base/varint.h"
 #include "storage/batch_scanner.h"
@@ -18,6 +20,7 @@ constexpr size_t kTellingBytes = 12;
 // No codec squeezes more records than this into a byte.
 constexpr int64_t kRecordsPerByteMax = 2048;
 constexpr size_t kMagicPosition = 16;
+constexpr size_t kCoveredPosition = 21;  // what the checksum covers begins here
 
 bool AllZero(std::string_view bytes) {
   return std::all_of(bytes.begin(), bytes.end(), [](char c) { return c == 0; });
@@ -47,9 +50,8 @@ class Searcher {
         bind_(MapOf(segment.bind)),
         scanner_(segment.files->log, 0, segment.log_size, BatchScanner::Check::kCrc) {}
 
-  // The first valid batch at or past `from`; one inside [0, trusted_from) counts only when bound,
-  // since it may be a batch that somebody stored as a record's value.
-  absl::StatusOr<std::optional<Found>> Next(uint64_t from, uint64_t trusted_from) {
+  // The first valid batch at or past `from`.
+  absl::StatusOr<std::optional<Found>> Next(uint64_t from) {
     for (uint64_t position = from; position + kBatchHeaderBytes <= size_;) {
       CATAMARAN_ASSIGN_OR_RETURN(const std::string_view window,
                                  scanner_.Peek(position, kScanWindowBytes));
@@ -61,7 +63,7 @@ class Searcher {
       position += i;
       if (i == starts) continue;
       CATAMARAN_ASSIGN_OR_RETURN(std::optional<Found> found, Try(position));
-      if (found.has_value() && (found->entry != nullptr || position >= trusted_from)) return found;
+      if (found.has_value()) return found;
       ++position;
     }
     return std::nullopt;
@@ -132,28 +134,72 @@ absl::StatusOr<bool> IsZeroToEnd(File& file, uint64_t position, uint64_t size) {
   return true;
 }
 
+// The batch that should begin at the bad place, as far as it can be believed.
+class BadBatch {
+ public:
+  // Reads what is there.
+  static absl::StatusOr<BadBatch> Read(SegmentFiles& files, uint64_t position, uint64_t size,
+                                       Offset expected) {
+    BadBatch bad(files.log, position, size);
+    CATAMARAN_ASSIGN_OR_RETURN(const std::string_view head,
+                               bad.reader_->Peek(position, kBatchHeaderBytes));
+    if (auto header = ParseBatchHeader(head); header.ok() && header->base_offset == expected) {
+      bad.extent_end_ = position + header->size_bytes();
+      bad.crc_ = header->crc;
+    }
+    return bad;
+  }
+
+  // Past the end that its header declares; its beginning when the header can't be believed.
+  uint64_t extent_end() const { return extent_end_; }
+
+  // Whether its checksum holds if it ends at `end`: then only its length is wrong. `end` rises.
+  absl::StatusOr<bool> EndsAt(uint64_t end) {
+    while (summed_to_ < end) {
+      const size_t length =
+          static_cast<size_t>(std::min<uint64_t>(end - summed_to_, kScanWindowBytes));
+      CATAMARAN_ASSIGN_OR_RETURN(const std::string_view bytes, reader_->Peek(summed_to_, length));
+      if (bytes.empty()) return false;
+      sum_ = ExtendCrc32c(sum_, bytes);
+      summed_to_ += bytes.size();
+    }
+    return summed_to_ == end && sum_ == crc_;
+  }
+
+ private:
+  BadBatch(File& file, uint64_t position, uint64_t size)
+      : reader_(std::make_unique<BatchScanner>(file, 0, size, BatchScanner::Check::kHeader)),
+        extent_end_(position),
+        summed_to_(position + kCoveredPosition) {}
+
+  std::unique_ptr<BatchScanner> reader_;
+  uint64_t extent_end_;
+  uint32_t crc_ = 0;
+  uint64_t summed_to_;
+  uint32_t sum_ = 0;
+};
+
 absl::StatusOr<bool> IsTailDamaged(const TopicPartitionId& partition,
                                    const std::vector<TailSegment>& tail, uint64_t position,
                                    Offset expected) {
-  // The extent that a plausible header at the bad place declares.
-  uint64_t extent_end = position;
-  {
-    BatchScanner reader(tail[0].files->log, position, tail[0].log_size,
-                        BatchScanner::Check::kHeader);
-    CATAMARAN_ASSIGN_OR_RETURN(const std::string_view head,
-                               reader.Peek(position, kBatchHeaderBytes));
-    if (auto header = ParseBatchHeader(head); header.ok() && header->base_offset == expected) {
-      extent_end = position + header->size_bytes();
-    }
-  }
+  CATAMARAN_ASSIGN_OR_RETURN(BadBatch bad,
+                             BadBatch::Read(*tail[0].files, position, tail[0].log_size, expected));
   std::optional<uint64_t> first_here;
   bool found_any = false;
   for (size_t i = 0; i < tail.size(); ++i) {
     Searcher searcher(partition, tail[i], expected);
     uint64_t from = i == 0 ? position + 1 : 0;
     while (true) {
-      CATAMARAN_ASSIGN_OR_RETURN(const auto found, searcher.Next(from, i == 0 ? extent_end : 0));
+      CATAMARAN_ASSIGN_OR_RETURN(const auto found, searcher.Next(from));
       if (!found.has_value()) break;
+      if (i == 0 && found->entry == nullptr && found->position < bad.extent_end()) {
+        // Perhaps a batch that somebody stored as a record's value, unless the bad one ends there.
+        CATAMARAN_ASSIGN_OR_RETURN(const bool follows, bad.EndsAt(found->position));
+        if (!follows) {
+          from = found->position + 1;
+          continue;
+        }
+      }
       if (found->entry != nullptr && found->entry->synced_end > expected) return true;
       if (i == 0 && !first_here.has_value()) first_here = found->position;
       found_any = true;
@@ -168,7 +214,7 @@ absl::StatusOr<bool> IsTailDamaged(const TopicPartitionId& partition,
                                                           tail[0].log_size, expected));
   if (lost) return false;
   // Nothing follows in this segment, and what its last batch declares is cut off: the same.
-  return first_here.has_value() || extent_end <= tail[0].log_size;
+  return first_here.has_value() || bad.extent_end() <= tail[0].log_size;
 }
 
 }  // namespace catamaran::storage

@@ -34,12 +34,12 @@ std::string NameOf(Offset base, std::string_view suffix) {
   return "topic-3/" + SegmentFileName(base, suffix);
 }
 
+// Every batch has a producer of its own, which any sequence is new to.
 void Fill(LogHarness& h, int batches, size_t value_bytes = 100) {
   for (int i = 0; i < batches; ++i) {
     BatchSpec spec;
     spec.value_bytes = value_bytes;
-    spec.producer = ProducerId(9);
-    spec.sequence = Sequence(static_cast<int32_t>(h.log().end().value()));
+    spec.producer = ProducerId(h.log().end().value());
     ASSERT_TRUE(h.Append(spec).ok());
   }
 }
