@@ -258,7 +258,7 @@ std::vector<SealedBatch> RecordAccumulator::DropTopic(const std::string& name) {
 std::vector<SealedBatch> RecordAccumulator::TakeUnplacedBefore(MonotonicTime limit) {
   std::vector<SealedBatch> taken;
   for (auto& [name, topic] : topics_) {
-    while (!topic->waiting.empty() && topic->waiting.front().accepted_at < limit) {
+    while (!topic->waiting.empty() && topic->waiting.front().accepted_at <= limit) {
       taken.push_back(Unplaced(name, &topic->waiting.front()));
       topic->waiting.pop_front();
     }

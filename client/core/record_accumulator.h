@@ -71,7 +71,7 @@ class RecordAccumulator {
                 std::vector<PartitionIndex> available);
   // Forgets the topic; what waited to be placed comes back to be failed.
   std::vector<SealedBatch> DropTopic(const std::string& topic);
-  // Takes back the waiting records that were accepted before `limit`, to be failed.
+  // Takes back the waiting records that were accepted at `limit` or before, to be failed.
   std::vector<SealedBatch> TakeUnplacedBefore(MonotonicTime limit);
   // The oldest waiting record's time; kNever when none waits.
   MonotonicTime oldest_unplaced() const;
