@@ -22,7 +22,7 @@ enum class SyncStrategy : uint8_t {
   kAdaptive,   // fdatasync up to kAdaptiveFilesMax distinct files, else syncfs
 };
 
-inline constexpr size_t kAdaptiveFilesMax = 64;
+inline constexpr size_t kAdaptiveFilesMax = 2;  // docs/durability.md has the measurement
 
 using SyncDone = absl::AnyInvocable<void(const absl::Status&)>;
 
