@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/container/flat_hash_set.h"
 #include "base/error.h"
 #include "base/mutex.h"
 
@@ -65,12 +66,14 @@ class Rounds : public std::enable_shared_from_this<Rounds> {
   }
 
   absl::Status SyncFiles(const std::vector<Request>& round) {
+    // In the order asked for, not by address, so that a simulated run can be repeated.
+    absl::flat_hash_set<File*> seen;
     std::vector<File*> files;
     for (const Request& request : round) {
-      for (const auto& file : request.files) files.push_back(file.get());
+      for (const auto& file : request.files) {
+        if (seen.insert(file.get()).second) files.push_back(file.get());
+      }
     }
-    std::sort(files.begin(), files.end());
-    files.erase(std::unique(files.begin(), files.end()), files.end());
     const bool all = strategy_ == SyncStrategy::kSyncfs ||
                      (strategy_ == SyncStrategy::kAdaptive && files.size() > kAdaptiveFilesMax);
     if (all && !files.empty()) return fs_.SyncAll();
