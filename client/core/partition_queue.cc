@@ -210,7 +210,8 @@ void PartitionQueue::Fail(Batch* batch, const absl::Status& status) {
   if (!options_.idempotent || batch->sequence == kNoSequence) return;
   const bool last = AddSequence(batch->sequence, batch->sealed.record_count) == next_sequence_;
   if (last && !may_be_stored) {
-    next_sequence_ = batch->sequence;  // never used: the next batch takes it
+    // Never used: the next batch takes it.
+    next_sequence_ = std::exchange(batch->sequence, kNoSequence);
   } else {
     RestartAt(batch->id);
   }
