@@ -114,7 +114,10 @@ class ReplicaCore {
   // or, with `remove`, deletes its directory. Output.closed says when.
   void Close(bool remove, const absl::Status& reason);
 
-  Output TakeOutput() { return std::exchange(output_, Output()); }
+  Output TakeOutput() {
+    has_output_ = false;
+    return std::exchange(output_, Output());
+  }
   bool has_output() const { return has_output_; }
 
   // A lower bound of the time at which Tick must run; kNever when nothing waits.
