@@ -103,7 +103,7 @@ Report BenchReport(const Throughput& throughput, const LatencyHistogram* latency
       text += Cat({text.empty() ? "" : ", ", percentile.name, " ", FormatDuration(value)});
     }
     fields.push_back({"Latency", text});
-    report.document.object()->emplace_back("latency_ms", Value(std::move(milliseconds)));
+    report.document.Add("latency_ms", Value(std::move(milliseconds)));
   }
   report.table = RenderFields(fields);
   return report;

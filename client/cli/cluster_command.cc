@@ -8,6 +8,13 @@
 namespace catamaran::cli {
 namespace {
 
+constexpr Duration kLookAgainAfter = std::chrono::milliseconds(50);
+
+absl::StatusOr<client::ClusterDescription> Look(const GlobalOptions& global) {
+  CATAMARAN_ASSIGN_OR_RETURN(std::unique_ptr<client::Admin> admin, OpenAdmin(global));
+  return admin->DescribeCluster();
+}
+
 std::string_view StateName(client::BrokerState state) {
   switch (state) {
     case client::BrokerState::kUnknown:
@@ -76,9 +83,17 @@ std::string ClusterText(const client::ClusterDescription& cluster, bool wide) {
 
 }  // namespace
 
-absl::StatusOr<ExitCode> Run(const GlobalOptions& global, const ClusterInfo&, Console* console) {
-  CATAMARAN_ASSIGN_OR_RETURN(std::unique_ptr<client::Admin> admin, OpenAdmin(global));
-  CATAMARAN_ASSIGN_OR_RETURN(client::ClusterDescription cluster, admin->DescribeCluster());
+absl::StatusOr<ExitCode> Run(const GlobalOptions& global, const ClusterInfo& command,
+                             Console* console) {
+  MonotonicTime deadline = SystemClock().Now() + command.wait;
+  absl::StatusOr<client::ClusterDescription> found = Look(global);
+  while (!found.ok() && found.status().code() == absl::StatusCode::kUnavailable &&
+         SystemClock().Now() < deadline) {
+    WaitInterruptible(kLookAgainAfter);
+    found = Look(global);
+  }
+  if (!found.ok()) return found.status();
+  const client::ClusterDescription& cluster = *found;
   Report report;
   report.document = ClusterDocument(cluster);
   for (const client::BrokerDescription& broker : cluster.brokers) {

@@ -254,18 +254,21 @@ void CommandTree::AddOthers() {
   CLI::App* cluster = app_.add_subcommand("cluster", "Look at the cluster");
   cluster->require_subcommand(1);
   cluster->footer("  catamaran cluster info");
-  AddCommand(cluster, "info", "Show the cluster's brokers and counts",
-             "  catamaran cluster info -o json",
-             []() -> absl::StatusOr<Command> { return Command(ClusterInfo{}); });
+  auto info = std::make_shared<ClusterInfo>();
+  CLI::App* app = AddCommand(cluster, "info", "Show the cluster's brokers and counts",
+                             "  catamaran cluster info -o json\n"
+                             "  catamaran cluster info --wait 30s   # for a broker that starts",
+                             [info]() -> absl::StatusOr<Command> { return Command(*info); });
+  AddDuration(app, "--wait", &info->wait,
+              "How long a broker may take to appear. Default: not at all");
 
   auto completion = std::make_shared<Completion>();
-  CLI::App* app =
-      AddCommand(&app_, "completion",
-                 "Print a script for the shell's completion: always plain text, whatever -o says",
-                 "  source <(catamaran completion bash)\n"
-                 "  catamaran completion zsh > ~/.zfunc/_catamaran\n"
-                 "  catamaran completion fish > ~/.config/fish/completions/catamaran.fish",
-                 [completion]() -> absl::StatusOr<Command> { return Command(*completion); });
+  app = AddCommand(&app_, "completion",
+                   "Print a script for the shell's completion: always plain text, whatever -o says",
+                   "  source <(catamaran completion bash)\n"
+                   "  catamaran completion zsh > ~/.zfunc/_catamaran\n"
+                   "  catamaran completion fish > ~/.config/fish/completions/catamaran.fish",
+                   [completion]() -> absl::StatusOr<Command> { return Command(*completion); });
   CLI::Option* shell = app->add_option("SHELL", completion->shell, "bash, zsh or fish");
   shell->required()->type_name("");
   shell->check(CLI::IsMember(std::vector<std::string>{"bash", "zsh", "fish"}));

@@ -3,6 +3,7 @@
 #include <charconv>
 #include <cmath>
 
+#include "base/check.h"
 #include "client/cli/text.h"
 
 namespace catamaran::cli {
@@ -138,6 +139,19 @@ void AppendYamlBlock(std::string* out, const Value& value, size_t indent) {
 }
 
 }  // namespace
+
+Value::Value() = default;
+Value::Value(const Value& other) = default;
+Value::Value(Value&& other) noexcept = default;
+Value& Value::operator=(const Value& other) = default;
+Value& Value::operator=(Value&& other) noexcept = default;
+Value::~Value() = default;
+
+void Value::Add(std::string name, Value value) {
+  Object* members = object();
+  CATAMARAN_CHECK(members != nullptr, "only an object has members");
+  members->emplace_back(std::move(name), std::move(value));
+}
 
 const Value* Value::Find(std::string_view name) const {
   const Object* members = object();

@@ -19,7 +19,13 @@ class Value {
   using Member = std::pair<std::string, Value>;
   using Object = std::vector<Member>;
 
-  Value() = default;  // null
+  Value();  // null
+  // Out of line: inlined into long initializer lists they confuse GCC 12's flow analysis.
+  Value(const Value& other);
+  Value(Value&& other) noexcept;
+  Value& operator=(const Value& other);
+  Value& operator=(Value&& other) noexcept;
+  ~Value();
   Value(bool value) : data_(value) {}
   Value(int value) : data_(int64_t{value}) {}
   Value(int64_t value) : data_(value) {}
@@ -42,6 +48,8 @@ class Value {
 
   // The member of an object; nullptr when there is none or this is no object.
   const Value* Find(std::string_view name) const;
+  // Adds a member to an object that has none of this name.
+  void Add(std::string name, Value value);
   bool operator==(const Value& other) const;
 
  private:

@@ -113,7 +113,9 @@ struct Consume {
   client::IsolationLevel isolation = client::IsolationLevel::kReadCommitted;
 };
 
-struct ClusterInfo {};
+struct ClusterInfo {
+  Duration wait{0};  // how long a broker may take to appear
+};
 
 struct BenchProduce {
   std::string topic;

@@ -46,8 +46,8 @@ Value PartitionDocument(const client::PartitionDescription& partition,
                {"in_sync_replicas", BrokerArray(partition.in_sync_replicas)},
                {"eligible_leader_replicas", BrokerArray(partition.eligible_leader_replicas)}});
   if (bounds.has_value()) {
-    document.object()->emplace_back("log_start_offset", bounds->start.value());
-    document.object()->emplace_back("high_watermark", bounds->end.value());
+    document.Add("log_start_offset", bounds->start.value());
+    document.Add("high_watermark", bounds->end.value());
   }
   return document;
 }
@@ -121,9 +121,9 @@ Value TopicDocument(const TopicWithOffsets& described) {
     configs.push_back(Members(
         {{"name", config.name}, {"value", config.value}, {"origin", OriginName(config.origin)}}));
   }
-  if (!configs.empty()) document.object()->emplace_back("configs", std::move(configs));
-  document.object()->emplace_back("version", topic.version);
-  document.object()->emplace_back("internal", topic.internal);
+  if (!configs.empty()) document.Add("configs", std::move(configs));
+  document.Add("version", topic.version);
+  document.Add("internal", topic.internal);
   return document;
 }
 
@@ -176,12 +176,12 @@ Report OutcomeReport(const std::vector<TopicOutcome>& outcomes, const std::strin
   for (const TopicOutcome& outcome : outcomes) {
     Value document = Members({{"name", outcome.name}});
     if (outcome.topic.has_value()) document = TopicDocument({*outcome.topic, {}});
-    document.object()->emplace_back("outcome", outcome.outcome);
+    document.Add("outcome", outcome.outcome);
     if (!outcome.status.ok()) {
       Failure failure = DescribeFailure(outcome.status);
-      document.object()->emplace_back("error", Members({{"code", failure.code},
-                                                        {"reason", failure.reason},
-                                                        {"message", failure.message}}));
+      document.Add("error", Members({{"code", failure.code},
+                                     {"reason", failure.reason},
+                                     {"message", failure.message}}));
     } else {
       report.names.push_back(outcome.name);
       report.table += outcome.sentence + "\n";
