@@ -141,6 +141,7 @@ absl::Status PartitionLog::FinishWrite(WriteJob job) {
   WriteJob::State& done = *job.state_;
   if (!done.status.ok()) {
     if (ReasonOf(done.status) != Reason::kStorageFull) impl.Latch(done.status);
+    if (done.unmarked) impl.state.clean_on_disk = false;
     return done.status;
   }
   LogState& state = impl.state;
@@ -204,6 +205,7 @@ absl::Status WriteJob::State::PrepareDirectory() {
         fs->Rename(Cat(directory, "/", kCleanCheckpointFile), Cat(directory, "/", kCheckpointFile));
     // Renamed by an attempt that failed later.
     if (!renamed.ok() && !absl::IsNotFound(renamed)) return renamed;
+    unmarked = true;
     CATAMARAN_RETURN_IF_ERROR(fs->SyncDirectory(directory));
   }
   return absl::OkStatus();

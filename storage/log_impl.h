@@ -70,6 +70,7 @@ struct WriteJob::State {
 
   // Progress of Run(), for its undoing.
   size_t extents_begun = 0;
+  bool unmarked = false;  // the clean mark is gone from the disk
 
   absl::Status Write();
   absl::Status WriteExtent(Extent& extent);

@@ -140,6 +140,12 @@ absl::StatusOr<MaintenanceJob> PartitionLog::DeleteRecordsBefore(Offset offset,
   job.state_ = impl.NewMaintenance(MaintenanceJob::State::Kind::kMoveLogStart);
   job.state_->log_start = std::max(offset, impl.state.log_start);
   job.state_->move_log_start = offset > impl.state.log_start;
+  if (offset > impl.state.synced_end) {
+    // The log mustn't end before its start after a power cut.
+    for (size_t i = impl.SegmentOf(impl.state.synced_end); i < impl.state.segments.size(); ++i) {
+      job.state_->to_sync.push_back(impl.state.segments[i].files);
+    }
+  }
   return job;
 }
 
@@ -294,6 +300,7 @@ absl::Status MaintenanceJob::State::RunCheckpoint(std::string_view name) {
 
 absl::Status MaintenanceJob::State::RunMoveLogStart() {
   if (!directory_ready) return absl::OkStatus();
+  for (const auto& files : to_sync) CATAMARAN_RETURN_IF_ERROR(files->log.SyncData());
   if (move_log_start) {
     const std::string path = PathIn(identity, kLogStartFile);
     const std::string content = EncodeLogStart(log_start);

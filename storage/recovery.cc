@@ -30,7 +30,8 @@ class Loader {
   absl::Status ReadLogStart();
   std::optional<LogCheckpoint> ReadCheckpoint(std::string_view name);
   absl::Status AdoptCheckpoint(LogCheckpoint checkpoint);
-  absl::Status RemoveDeletedSegments();
+  absl::Status RemoveDeletedSegments(const LogCheckpoint& checkpoint);
+  absl::Status DropBeforeGap();
   bool IsUntouchedSince(const LogCheckpoint& checkpoint) const;
   absl::Status AddTail();
   absl::Status ScanTail(size_t first);
@@ -56,6 +57,7 @@ class Loader {
   std::map<std::string, uint64_t> files_;  // name -> size
   std::vector<Offset> bases_;              // of the log files there, rising
   bool exists_ = false;
+  size_t before_gap_ = 0;  // segments that are followed by a gap below the log start
   LogState state_;
 };
 
@@ -135,23 +137,36 @@ bool Loader::IsUntouchedSince(const LogCheckpoint& checkpoint) const {
   return bases_.back() == last.base && FileSize(last.base, kLogSuffix) == last.bytes;
 }
 
-// Segments wholly below the log start were being deleted when the crash came; the crash may have
-// brought some of them back.
-absl::Status Loader::RemoveDeletedSegments() {
-  size_t gone = 0;
-  while (gone + 1 < bases_.size() && bases_[gone + 1] <= state_.log_start) ++gone;
-  for (size_t i = 0; i < gone; ++i) CATAMARAN_RETURN_IF_ERROR(RemoveSegmentFiles(bases_[i]));
-  bases_.erase(bases_.begin(), bases_.begin() + static_cast<ptrdiff_t>(gone));
-  return gone == 0 ? absl::OkStatus() : fs_.SyncDirectory(identity_.directory);
+// Segments that were being deleted when the crash came, or that it brought back, have done their
+// part in the checkpoint's producers and epochs: those of the checkpoint that end at or below the
+// log start, and any that it doesn't know before its last one.
+absl::Status Loader::RemoveDeletedSegments(const LogCheckpoint& checkpoint) {
+  if (checkpoint.segments.empty()) return absl::OkStatus();
+  std::vector<Offset> kept;
+  for (Offset base : bases_) {
+    bool deleted = base < checkpoint.segments.back().base;
+    for (const CheckpointSegment& row : checkpoint.segments) {
+      if (row.base == base && row.end > state_.log_start) deleted = false;
+    }
+    if (deleted) {
+      CATAMARAN_RETURN_IF_ERROR(RemoveSegmentFiles(base));
+    } else {
+      kept.push_back(base);
+    }
+  }
+  if (kept.size() == bases_.size()) return absl::OkStatus();
+  bases_ = std::move(kept);
+  return fs_.SyncDirectory(identity_.directory);
 }
 
 absl::Status Loader::AdoptCheckpoint(LogCheckpoint checkpoint) {
+  CATAMARAN_RETURN_IF_ERROR(RemoveDeletedSegments(checkpoint));
   for (size_t i = 0; i < checkpoint.segments.size(); ++i) {
     const CheckpointSegment& row = checkpoint.segments[i];
     const bool last = i + 1 == checkpoint.segments.size();
     const bool there = std::binary_search(bases_.begin(), bases_.end(), row.base);
     if (!last && row.end <= state_.log_start) {
-      continue;  // deleted since; RemoveDeletedSegments has seen to it
+      continue;  // deleted since
     }
     if (!there) return Damage(Cat("segment ", row.base.value(), " is missing."));
     if (FileSize(row.base, kLogSuffix) < row.bytes) {
@@ -277,7 +292,13 @@ absl::StatusOr<bool> Loader::ScanSegment(size_t index) {
   CATAMARAN_ASSIGN_OR_RETURN(const bool zeroes,
                              IsZeroToEnd(segment.files->log, segment.bytes, size));
   bool cut = false;
-  if (zeroes && (last || state_.segments[index + 1].base == state_.end)) {
+  const bool deleted_gap = zeroes && !last && state_.segments[index + 1].base > state_.end &&
+                           state_.segments[index + 1].base <= state_.log_start;
+  if (deleted_gap) {
+    // Of deleted segments a crash brought back this one and not the next.
+    state_.end = state_.segments[index + 1].base;
+    before_gap_ = index + 1;
+  } else if (zeroes && (last || state_.segments[index + 1].base == state_.end)) {
     // Room that was preallocated, or a file that was extended before its bytes came.
     if (size > segment.bytes) {
       CATAMARAN_RETURN_IF_ERROR(segment.files->log.Truncate(segment.bytes));
@@ -327,6 +348,7 @@ absl::Status Loader::ScanTail(size_t first) {
     CATAMARAN_RETURN_IF_ERROR(state_.segments[i].files->log.SyncData());
     if (cut) break;
   }
+  CATAMARAN_RETURN_IF_ERROR(DropBeforeGap());
   // A segment that a crash left empty is made anew when it is needed.
   if (!state_.segments.empty() && state_.segments.back().batches == 0) {
     CATAMARAN_RETURN_IF_ERROR(RemoveSegmentFiles(state_.segments.back().base));
@@ -336,6 +358,16 @@ absl::Status Loader::ScanTail(size_t first) {
   return absl::OkStatus();
 }
 
+absl::Status Loader::DropBeforeGap() {
+  if (before_gap_ == 0) return absl::OkStatus();
+  const auto gap = state_.segments.begin() + static_cast<ptrdiff_t>(before_gap_);
+  for (auto it = state_.segments.begin(); it != gap; ++it) {
+    CATAMARAN_RETURN_IF_ERROR(RemoveSegmentFiles(it->base));
+  }
+  state_.segments.erase(state_.segments.begin(), gap);
+  return fs_.SyncDirectory(identity_.directory);
+}
+
 absl::StatusOr<LogState> Loader::Load() {
   CATAMARAN_RETURN_IF_ERROR(ListDirectory());
   if (!exists_) return std::move(state_);
@@ -343,7 +375,6 @@ absl::StatusOr<LogState> Loader::Load() {
   if (!state_.directory_ready) return std::move(state_);
   CATAMARAN_RETURN_IF_ERROR(ReadLogStart());
   state_.clean_on_disk = Has(kCleanCheckpointFile);
-  CATAMARAN_RETURN_IF_ERROR(RemoveDeletedSegments());
   std::optional<LogCheckpoint> checkpoint = ReadCheckpoint(kCleanCheckpointFile);
   const bool clean = checkpoint.has_value() && IsUntouchedSince(*checkpoint);
   if (!checkpoint.has_value()) checkpoint = ReadCheckpoint(kCheckpointFile);
