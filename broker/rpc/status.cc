@@ -68,7 +68,9 @@ grpc::Status ToGrpcStatus(const absl::Status& status) {
   std::string details = Details(status, message, detail, metadata_count);
   while (EncodedSize(message) + EncodedDetailsSize(details) > kStatusBytesMax) {
     if (message.size() > kMessageBytesFallback) {
-      message = Truncate(std::move(message), kMessageBytesFallback);
+      // Swapped, not assigned: GCC 12 warns of the move assignment once it's inlined.
+      std::string shorter = Truncate(message, kMessageBytesFallback);
+      message.swap(shorter);
     } else if (metadata_count > 0) {
       --metadata_count;
     } else {
