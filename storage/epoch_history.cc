@@ -7,7 +7,10 @@
 namespace catamaran::storage {
 
 void EpochHistory::Assign(LeaderEpoch epoch, Offset base_offset) {
-  if (epoch > last_epoch()) entries_.push_back({epoch, base_offset});
+  if (epoch <= last_epoch()) return;
+  // An epoch of which no record is left: the log start was moved to its end.
+  TrimBack(base_offset);
+  entries_.push_back({epoch, base_offset});
 }
 
 void EpochHistory::TrimFront(Offset log_start) {

@@ -22,6 +22,15 @@ absl::Status RemoveIfThere(FileSystem& fs, const std::string& path) {
   return absl::IsNotFound(status) ? absl::OkStatus() : status;
 }
 
+absl::Status RemoveSegment(SegmentFiles& files) {
+  files.log.Release();
+  files.bind.Release();
+  for (std::string_view suffix : {kLogSuffix, kBindSuffix, kIndexSuffix, kTimeIndexSuffix}) {
+    CATAMARAN_RETURN_IF_ERROR(RemoveIfThere(files.fs, files.PathOf(suffix)));
+  }
+  return absl::OkStatus();
+}
+
 // The segment's age for retention. Clients set timestamps, so one in the future counts as the time
 // of the append: it mustn't keep a segment for ever (invariants.md P15).
 TimestampMs RetentionTime(const Segment& segment) {
@@ -165,6 +174,7 @@ absl::StatusOr<MaintenanceJob> PartitionLog::TruncateTo(Offset end) {
   MaintenanceJob job;
   job.state_ = impl.NewMaintenance(MaintenanceJob::State::Kind::kTruncate);
   job.state_->end = std::min(end, impl.state.end);
+  job.state_->log_start = impl.state.log_start;
   // No appends until the truncated log is loaded again.
   impl.write_in_flight = true;
   for (const Segment& segment : impl.state.segments) {
@@ -316,13 +326,7 @@ absl::Status MaintenanceJob::State::RunMoveLogStart() {
     }
     CATAMARAN_RETURN_IF_ERROR(written);
   }
-  for (const auto& files : to_remove) {
-    files->log.Release();
-    files->bind.Release();
-    for (std::string_view suffix : {kLogSuffix, kBindSuffix, kIndexSuffix, kTimeIndexSuffix}) {
-      CATAMARAN_RETURN_IF_ERROR(RemoveIfThere(*fs, files->PathOf(suffix)));
-    }
-  }
+  for (const auto& files : to_remove) CATAMARAN_RETURN_IF_ERROR(RemoveSegment(*files));
   return absl::OkStatus();
 }
 
@@ -338,21 +342,24 @@ absl::Status MaintenanceJob::State::RunTruncate() {
   for (size_t i = to_sync.size(); i-- > 0;) {
     SegmentFiles& files = *to_sync[i];
     if (files.base >= end) {
-      files.log.Release();
-      files.bind.Release();
-      for (std::string_view suffix : {kLogSuffix, kBindSuffix, kIndexSuffix, kTimeIndexSuffix}) {
-        CATAMARAN_RETURN_IF_ERROR(RemoveIfThere(*fs, files.PathOf(suffix)));
-      }
+      CATAMARAN_RETURN_IF_ERROR(RemoveSegment(files));
       continue;
     }
     CATAMARAN_RETURN_IF_ERROR(fs->SyncDirectory(identity.directory));
     CATAMARAN_ASSIGN_OR_RETURN(const uint64_t size, files.log.Size());
     BatchScanner scanner(files.log, 0, size, BatchScanner::Check::kHeader);
     uint64_t batches = 0;
+    Offset kept_end = files.base;
     while (true) {
       CATAMARAN_ASSIGN_OR_RETURN(const auto step, scanner.Next());
       if (step != BatchScanner::Step::kBatch || scanner.header().next_offset() > end) break;
+      kept_end = scanner.header().next_offset();
       ++batches;
+    }
+    if (kept_end <= log_start) {
+      // Nothing readable is left: the log begins anew at its start offset.
+      CATAMARAN_RETURN_IF_ERROR(RemoveSegment(files));
+      continue;
     }
     CATAMARAN_RETURN_IF_ERROR(files.log.Truncate(scanner.position()));
     CATAMARAN_RETURN_IF_ERROR(files.log.SyncData());
