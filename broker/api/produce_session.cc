@@ -7,6 +7,12 @@
 #include "base/error.h"
 
 namespace catamaran::broker {
+namespace {
+
+// No session gets so far; a resume from there would overflow.
+constexpr int64_t kMessageIdMax = std::numeric_limits<int64_t>::max() / 2;
+
+}  // namespace
 
 void ProduceSessionHandler::OnMessage(v1::ProduceSessionRequest message) {
   using Kind = v1::ProduceSessionRequest;
@@ -74,7 +80,7 @@ absl::Status ProduceSessionHandler::Resume(const v1::ProduceSessionResume& resum
   const v1::ProducerIdentity& producer = resume.producer();
   bool valid = producer.producer_id() >= 0 && producer.producer_epoch() >= 0 &&
                producer.producer_epoch() <= std::numeric_limits<int16_t>::max() &&
-               resume.next_message_id() >= 0;
+               resume.next_message_id() >= 0 && resume.next_message_id() <= kMessageIdMax;
   for (const auto& next : resume.next_sequences()) {
     valid = valid && next.partition() >= 0 && next.partition() < partition_count_ &&
             next.next_sequence() >= 0;

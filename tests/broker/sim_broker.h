@@ -1,14 +1,14 @@
 // A whole data plane in virtual time: node, metadata and storage over the simulated disk and clock.
 #pragma once
 
-#include <gtest/gtest.h>
-
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "base/check.h"
 #include "broker/api/topic_api.h"
 #include "broker/node.h"
 #include "metadata/metadata_log.h"
@@ -170,8 +170,9 @@ class SimBroker {
     life_->metadata->Submit(
         metadata::RegisterBrokerCommand{.broker = kSelf, .address = "sim:1"}, {},
         [&](absl::StatusOr<metadata::Answer> result) { answer = std::move(result); });
-    ASSERT_TRUE(world.RunUntil([&] { return answer.has_value(); }, std::chrono::minutes(1)));
-    ASSERT_TRUE(answer->ok()) << answer->status();
+    CATAMARAN_CHECK(world.RunUntil([&] { return answer.has_value(); }, std::chrono::minutes(1)),
+                    "the broker registers");
+    CATAMARAN_CHECK(answer->ok(), answer->status().ToString());
   }
 
   std::unique_ptr<Life> life_;
