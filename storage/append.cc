@@ -29,7 +29,6 @@ struct Target {
   std::shared_ptr<SegmentFiles> files;
   uint64_t bytes = 0;
   uint64_t batches = 0;
-  uint64_t allocated = 0;
   TimestampMs created{0};
   bool takes_more = false;
 };
@@ -67,8 +66,7 @@ StageResult PartitionLog::Stage(std::vector<StageRequest> requests, LeaderEpoch 
   Target target;
   if (!impl.state.segments.empty()) {
     const Segment& last = impl.state.segments.back();
-    target = {last.files,     last.bytes,   last.batches,
-              last.allocated, last.created, !impl.roll_pending};
+    target = {last.files, last.bytes, last.batches, last.created, !impl.roll_pending};
   }
   Offset next = impl.state.end;
   bool begin_extent = true;
@@ -96,11 +94,7 @@ StageResult PartitionLog::Stage(std::vector<StageRequest> requests, LeaderEpoch 
     const BatchHeader header = *ParseBatchHeader(request.bytes);
 
     if (MustRoll(target, request.bytes.size(), impl.config, now)) {
-      target = {std::make_shared<SegmentFiles>(impl.fs, impl.identity.directory, next),
-                0,
-                0,
-                0,
-                now,
+      target = {std::make_shared<SegmentFiles>(impl.fs, impl.identity.directory, next), 0, 0, now,
                 true};
       begin_extent = true;
     }
@@ -157,7 +151,6 @@ absl::Status PartitionLog::FinishWrite(WriteJob job) {
       impl.roll_pending = false;
     }
     Segment& segment = state.segments.back();
-    if (extent.allocate_to > 0) segment.allocated = extent.allocate_to;
     ApplyBatch(batch.header, done.now, impl.config.index_interval_bytes, &segment, &state.epochs,
                nullptr);
     state.end = segment.end;
@@ -217,10 +210,6 @@ absl::Status WriteJob::State::WriteExtent(Extent& extent) {
     CATAMARAN_RETURN_IF_ERROR(extent.files->bind.Create());
     // The names, before anything in the files may count as durable.
     CATAMARAN_RETURN_IF_ERROR(fs->SyncDirectory(directory));
-  }
-  if (extent.allocate_to > 0) {
-    // Only saves time: a file system without room for it may still take the batches.
-    if (!extent.files->log.Allocate(extent.allocate_to).ok()) extent.allocate_to = 0;
   }
   CATAMARAN_RETURN_IF_ERROR(extent.files->log.WriteAt(extent.position, extent.parts));
   return extent.files->bind.WriteAt(extent.bind_position, extent.bind);

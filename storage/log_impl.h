@@ -49,7 +49,6 @@ struct WriteJob::State {
     std::vector<std::string_view> parts;  // into `batches`
     uint64_t bind_position = 0;
     std::string bind;
-    uint64_t allocate_to = 0;  // preallocate up to here first; 0: don't
   };
   struct Batch {
     BatchHeader header;
@@ -108,7 +107,6 @@ struct MaintenanceJob::State {
   // kCheckpoint, kClose: files to sync, indexes to write, then the checkpoint.
   std::vector<std::shared_ptr<SegmentFiles>> to_sync;
   std::vector<std::pair<std::shared_ptr<SegmentFiles>, SparseIndex>> indexes;
-  std::vector<std::pair<std::shared_ptr<SegmentFiles>, uint64_t>> to_trim;  // preallocated room
   std::string checkpoint;
   Offset end{0};               // also kTruncate
   uint64_t covered_bytes = 0;  // of Impl::unchecked_bytes when the job was taken

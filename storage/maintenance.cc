@@ -88,10 +88,6 @@ void PartitionLog::Impl::FillCheckpoint(MaintenanceJob::State* job) {
     if (segment.finished || (last && segment.end <= state.recovery_end)) continue;
     job->to_sync.push_back(segment.files);
     if (!last) job->indexes.emplace_back(segment.files, segment.index);
-    if (segment.allocated > segment.bytes &&
-        (!last || job->kind == MaintenanceJob::State::Kind::kClose)) {
-      job->to_trim.emplace_back(segment.files, segment.bytes);
-    }
   }
   job->checkpoint = EncodeLogCheckpoint(state);
 }
@@ -295,7 +291,6 @@ void MaintenanceJob::Run() {
 
 absl::Status MaintenanceJob::State::RunCheckpoint(std::string_view name) {
   if (checkpoint.empty()) return absl::OkStatus();
-  for (const auto& [files, bytes] : to_trim) CATAMARAN_RETURN_IF_ERROR(files->log.Truncate(bytes));
   for (const auto& files : to_sync) {
     CATAMARAN_RETURN_IF_ERROR(files->log.SyncData());
     CATAMARAN_RETURN_IF_ERROR(files->bind.SyncData());

@@ -162,7 +162,7 @@ struct OffsetAndTimestamp {
 };
 
 struct LogStats {
-  int64_t size_bytes = 0;  // of all segments' log files, preallocated room not counted
+  int64_t size_bytes = 0;  // of all segments' log files
   int segments = 0;
   size_t producers = 0;
   int64_t recovered_bytes = 0;  // log data read by the last Open

@@ -299,7 +299,7 @@ absl::StatusOr<bool> Loader::ScanSegment(size_t index) {
     state_.end = state_.segments[index + 1].base;
     before_gap_ = index + 1;
   } else if (zeroes && (last || state_.segments[index + 1].base == state_.end)) {
-    // Room that was preallocated, or a file that was extended before its bytes came.
+    // A file that was extended before its bytes came.
     if (size > segment.bytes) {
       CATAMARAN_RETURN_IF_ERROR(segment.files->log.Truncate(segment.bytes));
     }

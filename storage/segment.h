@@ -87,14 +87,13 @@ absl::Status WriteSegmentIndex(const SegmentFiles& files, const SparseIndex& ind
 struct Segment {
   Offset base{0};
   Offset end{0};         // next offset after its last batch
-  uint64_t bytes = 0;    // of batches; the file may have preallocated room after them
+  uint64_t bytes = 0;    // of its log file
   uint64_t batches = 0;  // entries of the bind file
   TimestampMs max_timestamp = kNoTimestamp;
   TimestampMs created{0};   // by our clock: when its first batch was appended
   TimestampMs appended{0};  // by our clock: when its last batch was appended
   bool finished = false;    // sealed, synced, its index on disk and not in memory
   SparseIndex index;        // of a segment that isn't finished
-  uint64_t allocated = 0;   // size of the log file when room was preallocated, else 0
   std::shared_ptr<SegmentFiles> files;
 
   IndexEntry Begin() const { return {base, 0, 0, kNoTimestamp}; }
