@@ -137,6 +137,8 @@ void FetchApi::Fetch(const CallContext& call, v1::FetchRequest request,
   command.deadline = std::min(
       call.deadline, context_->clock->Now() + std::chrono::milliseconds(request.max_wait_ms()));
   if (request.max_wait_ms() == 0) command.deadline = MonotonicTime{};
+  command.token = context_->replicas->NextReadToken();
+  const uint64_t token = command.token;
   command.reply = [context = context_, topic, limits, reply = std::move(reply)](
                       absl::Status status, ReadOutcome outcome) mutable {
     CountFetch(*context->counters, status, outcome.data.bytes);
@@ -166,7 +168,13 @@ void FetchApi::Fetch(const CallContext& call, v1::FetchRequest request,
       answer();
     }
   };
-  context_->replicas->Read(*topic, PartitionIndex(request.partition()), std::move(command));
+  PartitionIndex partition(request.partition());
+  context_->replicas->Read(*topic, partition, std::move(command));
+  if (call.cancellation != nullptr) {
+    call.cancellation->OnCancel([replicas = context_->replicas, topic, partition, token] {
+      replicas->CancelReads(*topic, partition, token);
+    });
+  }
 }
 
 }  // namespace catamaran::broker

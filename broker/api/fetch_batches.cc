@@ -74,6 +74,11 @@ class FetchOperation : public std::enable_shared_from_this<FetchOperation> {
         full_ = true;
       }
     }
+    if (call.cancellation != nullptr) {
+      call.cancellation->OnCancel([weak = weak_from_this()] {
+        if (auto self = weak.lock()) self->Complete(/*by=*/-1);
+      });
+    }
     for (int i = 0; i < count; ++i) {
       if (parts_[static_cast<size_t>(i)].status.ok()) {
         Read(i);

@@ -33,16 +33,29 @@ inline CallContext MakeCallContext(grpc::ServerContextBase& context, Clock& cloc
   return {.deadline = DeadlineOf(context, clock), .peer = context.peer()};
 }
 
+// Owned by gRPC: deletes itself in OnDone.
+class UnaryReactor final : public grpc::ServerUnaryReactor {
+ public:
+  explicit UnaryReactor(std::shared_ptr<CallCancellation> cancellation)
+      : cancellation_(std::move(cancellation)) {}
+  void OnCancel() override { cancellation_->Cancel(); }
+  void OnDone() override { delete this; }
+
+ private:
+  const std::shared_ptr<CallCancellation> cancellation_;
+};
+
 // Calls `handle(call, request, reply)`. gRPC owns the messages and keeps them until Finish(), which
 // the reply calls, exactly once. The request is moved out of gRPC's hands: nobody else reads it.
 template <class Request, class Response, class Handle>
 grpc::ServerUnaryReactor* ServeUnary(const std::shared_ptr<const RpcShared>& shared, Method method,
                                      grpc::CallbackServerContext* context, const Request* request,
                                      Response* response, Handle handle) {
-  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   Clock* clock = shared->handlers.clock;
   const MonotonicTime start = clock->Now();
   CallContext call = MakeCallContext(*context, *clock);
+  call.cancellation = std::make_shared<CallCancellation>();
+  auto* reactor = new UnaryReactor(call.cancellation);
   absl::StatusOr<Admission::Ticket> ticket =
       shared->admission->AdmitCall(call.peer, static_cast<int64_t>(request->ByteSizeLong()));
   if (!ticket.ok()) {
