@@ -155,6 +155,12 @@ sigset_t StopSignals() {
   return signals;
 }
 
+bool IsStopPending() {
+  sigset_t pending;
+  sigpending(&pending);
+  return sigismember(&pending, SIGTERM) == 1 || sigismember(&pending, SIGINT) == 1;
+}
+
 // A second signal while stopping ends the process at once, as a crash would.
 void EndOnSecondSignal() {
   signal(SIGTERM, SIG_DFL);
@@ -177,7 +183,12 @@ int Serve(const Arguments& arguments, const BrokerConfig& config) {
     Duration took = SystemClock().Now() - began;
     return Cat(std::chrono::duration_cast<std::chrono::milliseconds>(took).count());
   };
-  absl::StatusOr<std::unique_ptr<BrokerProcess>> process = BrokerProcess::Start(config);
+  absl::StatusOr<std::unique_ptr<BrokerProcess>> process =
+      BrokerProcess::Start(config, IsStopPending);
+  if (!process.ok() && ReasonOf(process.status()) == Reason::kCancelled) {
+    Log(LogLevel::kInfo, "start_interrupted", "Stopped while starting; the next start goes on.");
+    return kOk;
+  }
   if (!process.ok()) {
     Log(LogLevel::kError, "start_failed", FromAbsl(process.status().message()),
         {{"reason", std::string(ReasonName(ReasonOf(process.status())))}});

@@ -38,6 +38,7 @@ constexpr Duration kStartTimeout =
     std::chrono::minutes(10);  // of recovery, which /startupz reports
 // Calls that were answered by the stopping node need only be sent.
 constexpr Duration kRpcGrace = std::chrono::milliseconds(500);
+constexpr Duration kInterruptInterval = std::chrono::milliseconds(100);
 constexpr const char* kMetadataDirectory = "metadata";
 
 // One event that another thread waits for.
@@ -49,15 +50,20 @@ class Latch {
     status_ = std::move(status);
     condition_.SignalAll();
   }
-  // kDeadlineExceeded when it wasn't set by `deadline`.
-  absl::Status WaitUntil(MonotonicTime deadline) {
+  // kDeadlineExceeded when it wasn't set by `deadline`, kCancelled when `interrupted` (which may be
+  // null) said so.
+  absl::Status WaitUntil(MonotonicTime deadline,
+                         const std::function<bool()>& interrupted = nullptr) {
     MutexLock lock(&mu_);
     while (!set_) {
+      if (interrupted && interrupted()) {
+        return MakeError(Reason::kCancelled, "The start was interrupted.");
+      }
       Duration left = deadline - SystemClock().Now();
       if (left <= Duration(0)) {
         return MakeError(Reason::kDeadlineExceeded, "It took too long.");
       }
-      condition_.WaitFor(&mu_, left);
+      condition_.WaitFor(&mu_, std::min(left, kInterruptInterval));
     }
     return status_;
   }
@@ -98,16 +104,19 @@ HostPort AdvertisedAddress(const BrokerConfig& config, const HostPort& listening
 
 class BrokerProcessImpl final : public BrokerProcess {
  public:
-  explicit BrokerProcessImpl(const BrokerConfig& config) : config_(config) {}
+  BrokerProcessImpl(const BrokerConfig& config, std::function<bool()> interrupted)
+      : config_(config), interrupted_(std::move(interrupted)) {}
 
   ~BrokerProcessImpl() override {
     http_.reset();
     rpc_.reset();
-    node_.reset();
-    // The pool first: its jobs post their ends to the executors.
+    // From here on nothing runs: first the pool, whose jobs post their ends to the executors, then
+    // the executor that posts deltas to the shards. So the node may go though a failed start never
+    // stopped it.
     pool_.reset();
-    shards_.clear();
     metadata_executor_.reset();
+    shards_.clear();
+    node_.reset();
   }
 
   absl::Status Run();
@@ -130,6 +139,7 @@ class BrokerProcessImpl final : public BrokerProcess {
   bool StopSteps(MonotonicTime deadline);
 
   const BrokerConfig config_;
+  const std::function<bool()> interrupted_;
   Random random_{RandomSeedFromSystem()};
   Counters counters_;
   Heartbeats heartbeats_{&SystemClock()};
@@ -282,7 +292,7 @@ absl::Status BrokerProcessImpl::Register() {
                       if (answer.ok()) *epoch = std::get<metadata::BrokerAnswer>(*answer).epoch;
                       latch->Set(answer.status());
                     });
-  CATAMARAN_RETURN_IF_ERROR(latch->WaitUntil(SystemClock().Now() + kStartTimeout));
+  CATAMARAN_RETURN_IF_ERROR(latch->WaitUntil(SystemClock().Now() + kStartTimeout, interrupted_));
   broker_epoch_ = *epoch;
   return absl::OkStatus();
 }
@@ -395,7 +405,7 @@ absl::Status BrokerProcessImpl::Run() {
   CATAMARAN_RETURN_IF_ERROR(Register());
   auto ready = std::make_shared<Latch>();
   node_->Start([ready](absl::Status status) { ready->Set(std::move(status)); });
-  CATAMARAN_RETURN_IF_ERROR(ready->WaitUntil(SystemClock().Now() + kStartTimeout));
+  CATAMARAN_RETURN_IF_ERROR(ready->WaitUntil(SystemClock().Now() + kStartTimeout, interrupted_));
   recovered_ = true;
   rpc_->SetServing(true);
   return absl::OkStatus();
@@ -433,8 +443,9 @@ bool BrokerProcessImpl::StopSteps(MonotonicTime deadline) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<BrokerProcess>> BrokerProcess::Start(const BrokerConfig& config) {
-  auto process = std::make_unique<BrokerProcessImpl>(config);
+absl::StatusOr<std::unique_ptr<BrokerProcess>> BrokerProcess::Start(
+    const BrokerConfig& config, const std::function<bool()>& interrupted) {
+  auto process = std::make_unique<BrokerProcessImpl>(config, interrupted);
   CATAMARAN_RETURN_IF_ERROR(process->Run());
   return absl::StatusOr<std::unique_ptr<BrokerProcess>>(std::move(process));
 }

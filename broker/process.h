@@ -2,6 +2,7 @@
 // configuration and the signals.
 #pragma once
 
+#include <functional>
 #include <memory>
 
 #include "absl/status/statusor.h"
@@ -13,8 +14,10 @@ namespace catamaran::broker {
 class BrokerProcess {
  public:
   // Blocking: opens the data directory, listens, registers, opens the logs. When it returns the
-  // broker serves. Errors say what to do.
-  static absl::StatusOr<std::unique_ptr<BrokerProcess>> Start(const BrokerConfig& config);
+  // broker serves. Errors say what to do. `interrupted` is asked a few times a second while it
+  // waits: when it says true the start is given up (kCancelled), as a crash would.
+  static absl::StatusOr<std::unique_ptr<BrokerProcess>> Start(
+      const BrokerConfig& config, const std::function<bool()>& interrupted);
   virtual ~BrokerProcess() = default;
 
   virtual HostPort client_address() const = 0;  // listened on

@@ -1,5 +1,5 @@
-// A configuration file: reading ends with a configuration or a typed error, and a configuration that was read is
-// printed so that it reads back the same.
+// A configuration file: reading ends with a configuration or a typed error, and a configuration
+// that was read is printed so that it reads back the same.
 #include <cstdint>
 #include <string>
 

@@ -1,5 +1,6 @@
-// Metadata from a disk: the first byte chooses between a file's frames and a snapshot part whose records are
-// replayed. Whatever they are, replay ends; what it accepts is an image that rebuilds from its own records.
+// Metadata from a disk: the first byte chooses between a file's frames and a snapshot part whose
+// records are replayed. Whatever they are, replay ends; what it accepts is an image that rebuilds
+// from its own records.
 #include <cstdint>
 #include <memory>
 #include <string_view>
