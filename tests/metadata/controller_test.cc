@@ -199,6 +199,7 @@ TEST_F(ControllerTest, ForgetsTheOldestRequestsFirst) {
   size_t count = 0;
   machine_.image()->ForEachRequestResult([&](const RequestResult&) { ++count; });
   EXPECT_LE(count, kRequestResultsKeptMin + kRequestResultsPerChunk);
+  CheckRebuild(*machine_.image());
 }
 
 TEST_F(ControllerTest, ValidateOnlyChangesNothing) {

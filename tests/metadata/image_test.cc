@@ -49,13 +49,6 @@ Command RandomCommand(Random& random, const MetadataImage& image) {
   }
 }
 
-void CheckRebuild(const MetadataImage& image) {
-  absl::StatusOr<ImageRef> rebuilt = LoadSnapshot(SnapshotRecords(image), image.revision());
-  ASSERT_TRUE(rebuilt.ok()) << rebuilt.status();
-  EXPECT_TRUE(**rebuilt == image);
-  EXPECT_EQ((*rebuilt)->StateHash(), image.StateHash());
-}
-
 TEST(ImageProperty, RandomCommandsKeepThePromises) {
   size_t accepted = 0;
   for (uint64_t seed = 1; seed <= 60; ++seed) {
@@ -84,18 +77,6 @@ TEST(ImageProperty, RandomCommandsKeepThePromises) {
     CheckRebuild(*machine.image());
   }
   EXPECT_GT(accepted, 2'000u);
-}
-
-TEST(ImageProperty, ManyRequestResultsRebuild) {
-  Machine machine;
-  machine.RegisterBroker(1);
-  ASSERT_TRUE(machine.Run(CreateTopic("a")).ok());
-  for (size_t i = 0; i < kRequestResultsKeptMin + 2 * kRequestResultsPerChunk + 17; ++i) {
-    UpdateTopicConfigCommand command;
-    command.name = "a";
-    ASSERT_TRUE(machine.Run(command, {.request_id = std::to_string(i)}).ok());
-  }
-  CheckRebuild(*machine.image());
 }
 
 TEST(Replay, TopicThatComesAndGoesWithinADelta) {

@@ -68,6 +68,13 @@ class Machine {
   size_t records_ = 0;
 };
 
+inline void CheckRebuild(const MetadataImage& image) {
+  absl::StatusOr<ImageRef> rebuilt = LoadSnapshot(SnapshotRecords(image), image.revision());
+  ASSERT_TRUE(rebuilt.ok()) << rebuilt.status();
+  EXPECT_TRUE(**rebuilt == image);
+  EXPECT_EQ((*rebuilt)->StateHash(), image.StateHash());
+}
+
 inline CreateTopicCommand CreateTopic(std::string name, int32_t partitions = 1) {
   CreateTopicCommand command;
   command.name = std::move(name);
