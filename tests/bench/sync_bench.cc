@@ -36,7 +36,7 @@ struct Hot {
 class Cell {
  public:
   Cell(SyncStrategy strategy, int partitions, FileSystem& fs, IoPool& pool, Executor& shard)
-      : fs_(fs), pool_(pool), shard_(shard), sync_(MakeSyncService(strategy, fs, pool)) {
+      : pool_(pool), shard_(shard), sync_(MakeSyncService(strategy, fs, pool)) {
     for (int i = 0; i < partitions; ++i) {
       hot_.push_back(std::make_unique<Hot>());
       LogConfig config;
@@ -109,7 +109,6 @@ class Cell {
         });
   }
 
-  FileSystem& fs_;
   IoPool& pool_;
   Executor& shard_;
   std::unique_ptr<SyncService> sync_;
