@@ -231,8 +231,7 @@ void ReplicaShard::CountOpenedAtStart(const ReplicaRef& replica) {
   if (opening_at_start_ == 0 && started_ && ready_ != nullptr) std::exchange(ready_, nullptr)();
 }
 
-void ReplicaShard::CloseReplica(const ReplicaRef& replica, bool remove,
-                                const absl::Status& reason) {
+void ReplicaShard::CloseReplica(ReplicaRef replica, bool remove, const absl::Status& reason) {
   const storage::LogIdentity& identity = replica->core.identity();
   closing_.try_emplace(identity.directory);
   replicas_.erase(identity.partition);

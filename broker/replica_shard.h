@@ -90,7 +90,8 @@ class ReplicaShard : public std::enable_shared_from_this<ReplicaShard> {
   void ApplyTopic(const CatalogTopic& topic);
   void OpenAtStart(const CatalogTopic& topic);
   void CountOpenedAtStart(const ReplicaRef& replica);
-  void CloseReplica(const ReplicaRef& replica, bool remove, const absl::Status& reason);
+  // By value: it goes out of replicas_, where the caller may have found it.
+  void CloseReplica(ReplicaRef replica, bool remove, const absl::Status& reason);
 
   // Carries out what the core decided, until it decides nothing more.
   void Drain(const ReplicaRef& replica);
