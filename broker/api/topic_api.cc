@@ -50,10 +50,10 @@ absl::StatusOr<std::string> AfterName(const std::string& token) {
   return name;
 }
 
-absl::Status UnknownTopic(std::string what) {
+absl::Status UnknownTopic(const std::string& what) {
   return MakeError(Reason::kUnknownTopic,
-                   Cat("There is no topic ", what, ". List the topics, or create it first."),
-                   {{"topic", std::move(what)}});
+                   Cat("There is no topic '", what, "'. List the topics, or create it first."),
+                   {{"topic", what}});
 }
 
 absl::StatusOr<metadata::TopicRef> FindTopic(const metadata::MetadataImage& image,
