@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "catamaran/internal/v1/metadata_records.pb.h"
 #include "metadata/image.h"
 
