@@ -1,8 +1,10 @@
 #include "tests/client/broker_process.h"
 
+#include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -21,7 +23,16 @@ namespace catamaran::client {
 namespace {
 
 constexpr Duration kReadyTimeout = std::chrono::seconds(60);
-constexpr useconds_t kPollInterval = 5'000;
+constexpr int kPollIntervalMs = 5;
+
+// Waits until the process has ended, at most so long.
+void WaitForEnd(pid_t pid, int milliseconds) {
+  const int descriptor = static_cast<int>(::syscall(SYS_pidfd_open, pid, 0));
+  pollfd ended{descriptor, POLLIN,
+               0};  // a negative descriptor is passed over: only the time counts
+  ::poll(&ended, 1, milliseconds);
+  if (descriptor >= 0) ::close(descriptor);
+}
 
 // The line "client=host:port" of the ports file; empty while it isn't there.
 std::string ReadAddress(const std::string& path) {
@@ -83,7 +94,7 @@ absl::Status ChildBroker::Spawn() {
       pid_ = -1;
       return absl::InternalError("the broker ended while starting");
     }
-    ::usleep(kPollInterval);
+    WaitForEnd(pid_, kPollIntervalMs);  // then look at the file again
   }
   return absl::DeadlineExceededError("the broker didn't write its ports file");
 }

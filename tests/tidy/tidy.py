@@ -134,6 +134,9 @@ EXCEPTIONS = [
     ExceptionRow("no-std-thread", "client/rpc/rpc_client.cc", "its thread polls the completion queue"),
     ExceptionRow("no-std-thread", "client/rpc/rpc_client.h", "its thread polls the completion queue"),
     ExceptionRow("no-std-thread", "tests/base/executor_contract_test.cc", "it posts from several threads at once"),
+    ExceptionRow("no-std-thread", "tests/broker/rpc_stream_test.cc", "gRPC's blocking client needs threads"),
+    ExceptionRow("no-std-thread", "tests/broker/rpc_test.cc", "gRPC's blocking client needs threads"),
+    ExceptionRow("no-clock", "tests/bench/storage_bench.cc", "it reads processor time, which no Clock tells"),
 ]
 
 SKIPPED_FOLDERS = {".git", "out", ".cache", "__pycache__", "corpus", "golden", "node_modules"}
