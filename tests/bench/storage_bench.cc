@@ -2,6 +2,7 @@
 //   storage_bench [directory = .]   needs 1 GiB of room; removes what it made
 #include <fcntl.h>
 #include <malloc.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -30,15 +31,37 @@ constexpr size_t kRecordBytes = 1'024;
 constexpr int kRounds = 15;
 constexpr int kEmptyLogs = 10'000;
 
-double SecondsOf(const std::function<void()>& work) {
-  const MonotonicTime begin = SystemClock().Now();
-  work();
-  return std::chrono::duration<double>(SystemClock().Now() - begin).count();
+// Seconds. The process has one thread here, so CPU time is what the work itself costs, whoever else
+// uses the machine.
+struct Cost {
+  double wall = 0;
+  double cpu = 0;
+};
+
+double CpuSeconds() {
+  timespec now{};
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) / 1e9;
 }
 
-double Median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
+Cost CostOf(const std::function<void()>& work) {
+  const MonotonicTime begin = SystemClock().Now();
+  const double cpu = CpuSeconds();
+  work();
+  const double used = CpuSeconds() - cpu;
+  return {std::chrono::duration<double>(SystemClock().Now() - begin).count(), used};
+}
+
+Cost Median(std::vector<Cost> values) {
+  const auto middle = values.begin() + static_cast<ptrdiff_t>(values.size() / 2);
+  Cost median;
+  std::nth_element(values.begin(), middle, values.end(),
+                   [](const Cost& a, const Cost& b) { return a.wall < b.wall; });
+  median.wall = middle->wall;
+  std::nth_element(values.begin(), middle, values.end(),
+                   [](const Cost& a, const Cost& b) { return a.cpu < b.cpu; });
+  median.cpu = middle->cpu;
+  return median;
 }
 
 std::string MakeBatch(Codec codec) {
@@ -72,7 +95,7 @@ std::unique_ptr<PartitionLog> OpenLog(FileSystem& fs, const std::string& name) {
 }
 
 // Validates and appends, each batch a job of its own.
-double AppendRun(FileSystem& fs, const std::string& batch, bool validate) {
+Cost AppendRun(FileSystem& fs, const std::string& batch, bool validate) {
   std::vector<std::string> batches(kBatches, batch);
   auto log = OpenLog(fs, "log");
   {
@@ -83,7 +106,7 @@ double AppendRun(FileSystem& fs, const std::string& batch, bool validate) {
     staged.job->Run();
     CATAMARAN_CHECK(log->FinishWrite(*std::move(staged.job)).ok(), "a write failed");
   }
-  const double seconds = SecondsOf([&] {
+  const Cost seconds = CostOf([&] {
     for (std::string& bytes : batches) {
       if (validate) CATAMARAN_CHECK(ValidateProducedBatch(bytes, Options()).ok(), "a bad batch");
       std::vector<StageRequest> requests(1);
@@ -99,13 +122,13 @@ double AppendRun(FileSystem& fs, const std::string& batch, bool validate) {
   return seconds;
 }
 
-double BareWriteRun(const std::string& directory, const std::string& batch) {
+Cost BareWriteRun(const std::string& directory, const std::string& batch) {
   // As the append has them: each batch in memory of its own, freed when it is written.
   std::vector<std::string> batches(kBatches, batch);
   const std::string path = directory + "/bare";
   const int fd = open(path.c_str(), O_CREAT | O_TRUNC | O_RDWR, 0600);
   CATAMARAN_CHECK(fd >= 0, "can't create a file");
-  const double seconds = SecondsOf([&] {
+  const Cost seconds = CostOf([&] {
     for (std::string& bytes : batches) {
       CATAMARAN_CHECK(write(fd, bytes.data(), bytes.size()) == static_cast<ssize_t>(bytes.size()),
                       "a bare write failed");
@@ -117,21 +140,27 @@ double BareWriteRun(const std::string& directory, const std::string& batch) {
   return seconds;
 }
 
-void Row(const char* name, double ours, double bare, const char* of, double megabytes) {
-  std::printf("%-44s %8.0f MB/s   %8.0f MB/s %-22s %5.0f %%\n", name, megabytes / ours,
-              megabytes / bare, of, 100 * bare / ours);
+void Header() {
+  std::printf("%-40s %22s %-24s %22s %8s %8s\n", "", "MB/s wall, CPU", "beside", "MB/s wall, CPU",
+              "wall", "CPU");
+}
+
+void Row(const char* name, const Cost& ours, const Cost& bare, const char* of, double megabytes) {
+  std::printf("%-40s %11.0f %10.0f %-24s %11.0f %10.0f %6.0f %% %6.0f %%\n", name,
+              megabytes / ours.wall, megabytes / ours.cpu, of, megabytes / bare.wall,
+              megabytes / bare.cpu, 100 * bare.wall / ours.wall, 100 * bare.cpu / ours.cpu);
 }
 
 void BenchAppend(FileSystem& fs, const std::string& directory) {
   for (const Codec codec : {Codec::kNone, Codec::kLz4, Codec::kZstd}) {
     const std::string batch = MakeBatch(codec);
-    std::vector<double> ours, unvalidated, bare, decoding;
+    std::vector<Cost> ours, unvalidated, bare, decoding;
     for (int round = 0; round < kRounds; ++round) {
       ours.push_back(AppendRun(fs, batch, true));
       bare.push_back(BareWriteRun(directory, batch));
       unvalidated.push_back(AppendRun(fs, batch, false));
       if (codec == Codec::kNone) continue;
-      decoding.push_back(SecondsOf([&] {
+      decoding.push_back(CostOf([&] {
         for (int i = 0; i < kBatches; ++i) {
           auto plain = Decompress(codec, std::string_view(batch).substr(kBatchHeaderBytes),
                                   kBatchBytesLimit);
@@ -147,8 +176,8 @@ void BenchAppend(FileSystem& fs, const std::string& directory) {
       Row((name + ", not validated").c_str(), Median(unvalidated), Median(bare), "bare write()",
           stored);
     } else {
-      Row((name + ", validated (of plain bytes)").c_str(), Median(ours), Median(decoding),
-          "the codec's decoding", plain);
+      Row((name + ", validated").c_str(), Median(ours), Median(decoding), "decoding, plain bytes",
+          plain);
     }
   }
 }
@@ -167,9 +196,9 @@ void BenchRead(FileSystem& fs, const std::string& directory) {
   TailPool().SetCapacity(0);
   const std::string path = directory + "/log/00000000000000000000.log";
   const int fd = open(path.c_str(), O_RDONLY);
-  std::vector<double> ours, bare, fresh;
+  std::vector<Cost> ours, bare, fresh;
   for (int round = 0; round < kRounds; ++round) {
-    ours.push_back(SecondsOf([&] {
+    ours.push_back(CostOf([&] {
       for (Offset from(0); from < log->end();) {
         auto job = log->PlanRead(from, 1 << 20, log->end());
         auto result = job->Run();
@@ -187,8 +216,8 @@ void BenchRead(FileSystem& fs, const std::string& directory) {
         std::free(block);
       }
     };
-    bare.push_back(SecondsOf([&] { read_all(false); }));
-    fresh.push_back(SecondsOf([&] { read_all(true); }));
+    bare.push_back(CostOf([&] { read_all(false); }));
+    fresh.push_back(CostOf([&] { read_all(true); }));
   }
   close(fd);
   const double megabytes = static_cast<double>(batch.size()) * kBatches / 1e6;
@@ -213,10 +242,10 @@ void BenchEmptyLogs(FileSystem& fs) {
   malloc_trim(0);
   const size_t before = ResidentBytes();
   std::vector<std::unique_ptr<PartitionLog>> logs;
-  const double seconds = SecondsOf([&] {
+  const Cost seconds = CostOf([&] {
     for (int i = 0; i < kEmptyLogs; ++i) logs.push_back(OpenLog(fs, "empty-" + std::to_string(i)));
   });
-  std::printf("%d empty logs: opened in %.0f ms, %.0f bytes each\n", kEmptyLogs, seconds * 1e3,
+  std::printf("%d empty logs: opened in %.0f ms, %.0f bytes each\n", kEmptyLogs, seconds.wall * 1e3,
               static_cast<double>(ResidentBytes() - before) / kEmptyLogs);
 }
 
@@ -236,11 +265,11 @@ void BenchUsedLogs(FileSystem& fs) {
   malloc_trim(0);
   const size_t before = ResidentBytes();
   std::vector<std::unique_ptr<PartitionLog>> logs;
-  const double seconds = SecondsOf([&] {
+  const Cost seconds = CostOf([&] {
     for (int i = 0; i < kLogs; ++i) logs.push_back(OpenLog(fs, "used-" + std::to_string(i)));
   });
   std::printf("%d logs with one batch, cleanly closed: opened in %.0f ms, %.0f bytes each\n", kLogs,
-              seconds * 1e3, static_cast<double>(ResidentBytes() - before) / kLogs);
+              seconds.wall * 1e3, static_cast<double>(ResidentBytes() - before) / kLogs);
   for (auto& log : logs) {
     MaintenanceJob deleted = log->Delete();
     deleted.Run();
@@ -255,6 +284,7 @@ int Main(const std::string& parent) {
   CATAMARAN_CHECK(fs.ok(), fs.status().ToString());
   BenchEmptyLogs(**fs);
   BenchUsedLogs(**fs);
+  Header();
   BenchAppend(**fs, directory);
   BenchRead(**fs, directory);
   fs->reset();
