@@ -1,4 +1,5 @@
 // catamarand: reads the configuration, starts the broker, waits for a signal, stops it.
+#include <google/protobuf/stubs/logging.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/stat.h>
@@ -170,6 +171,9 @@ void EndOnSecondSignal() {
 }
 
 int Serve(const Arguments& arguments, const BrokerConfig& config) {
+  // protobuf writes a line for every invalid string that a client sends: the client is told
+  // instead.
+  google::protobuf::SetLogHandler(nullptr);
   signal(SIGPIPE, SIG_IGN);
   umask(077);  // what the broker keeps is for its own user
   // Blocked before there are threads, so that only sigwait() below takes them.

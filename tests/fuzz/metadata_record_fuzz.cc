@@ -1,6 +1,8 @@
 // Metadata from a disk: the first byte chooses between a file's frames and a snapshot part whose
 // records are replayed. Whatever they are, replay ends; what it accepts is an image that rebuilds
 // from its own records.
+#include <google/protobuf/stubs/logging.h>
+
 #include <cstdint>
 #include <memory>
 #include <string_view>
@@ -52,6 +54,9 @@ void Replay(std::string_view bytes) {
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size == 0) return 0;
+  // protobuf tells of every invalid string on stderr.
+  static const bool kQuiet = (google::protobuf::SetLogHandler(nullptr), true);
+  (void)kQuiet;
   std::string_view bytes(reinterpret_cast<const char*>(data) + 1, size - 1);
   if (data[0] % 2 == 0) {
     catamaran::metadata::Scan(bytes);
