@@ -231,18 +231,27 @@ void ReplicaShard::CountOpenedAtStart(const ReplicaRef& replica) {
   if (opening_at_start_ == 0 && started_ && ready_ != nullptr) std::exchange(ready_, nullptr)();
 }
 
+// By value: the map's own reference goes here.
 void ReplicaShard::CloseReplica(ReplicaRef replica, bool remove, const absl::Status& reason) {
   const storage::LogIdentity& identity = replica->core.identity();
-  closing_.try_emplace(identity.directory);
+  closing_.try_emplace(identity.directory, Closing{replica, nullptr});
   replicas_.erase(identity.partition);
   replica->core.Close(remove, reason);
+  // An older log of this directory still closes: this one waited for it, and is never opened.
+  Closing& closing = closing_.at(identity.directory);
+  if (closing.next == replica) {
+    closing.next = nullptr;
+    replica->core.OnOpened(reason, Now());
+  }
   Drain(replica);
 }
 
 void ReplicaShard::OnClosed(const ReplicaRef& replica) {
-  auto node = closing_.extract(replica->core.identity().directory);
-  if (!node.empty()) {
-    for (const ReplicaRef& waiting : node.mapped()) StartOpen(waiting);
+  auto it = closing_.find(replica->core.identity().directory);
+  if (it != closing_.end() && it->second.owner == replica) {
+    ReplicaRef next = std::move(it->second.next);
+    closing_.erase(it);
+    if (next != nullptr) StartOpen(next);
   }
   MaybeFinishStopping();
 }
@@ -269,7 +278,8 @@ void ReplicaShard::Drain(const ReplicaRef& replica) {
 void ReplicaShard::StartOpen(const ReplicaRef& replica) {
   const storage::LogIdentity& identity = replica->core.identity();
   if (auto it = closing_.find(identity.directory); it != closing_.end()) {
-    it->second.push_back(replica);
+    CATAMARAN_CHECK(it->second.next == nullptr, identity.directory);
+    it->second.next = replica;
     return;
   }
   using Opened = absl::StatusOr<std::unique_ptr<storage::PartitionLog>>;

@@ -119,9 +119,13 @@ class ReplicaShard : public std::enable_shared_from_this<ReplicaShard> {
 
   // Ordered, so that the simulation sees one order. Replicas that serve or will.
   std::map<TopicPartitionId, ReplicaRef> replicas_;
-  // Directories that are being closed or deleted, and who waits to open them.
-  // Invariant: no log is open twice in one directory.
-  std::map<std::string, std::vector<ReplicaRef>> closing_;
+  // A directory whose log is being closed or deleted, by whom, and who opens it next.
+  // Invariant: no directory's log is open twice.
+  struct Closing {
+    ReplicaRef owner;
+    ReplicaRef next;  // may be null
+  };
+  std::map<std::string, Closing> closing_;
   std::vector<ReplicaRef> armed_;  // have a deadline
   MonotonicTime timer_at_ = kNever;
   TimerId timer_ = kNoTimer;
