@@ -22,11 +22,12 @@ class Consumer::Impl {
  public:
   Impl(const ClientOptions& client, const ConsumerOptions& options, uint64_t seed)
       : core_(core::MakeConsumerCoreOptions(client, options), Random(seed)),
-        executor_(MakeThreadExecutor("consumer", clock_)),
-        rpc_(std::make_unique<rpc::RpcClient>(client, clock_, executor_.get())) {}
+        executor_owner_(MakeThreadExecutor("consumer", clock_)),
+        executor_(executor_owner_.get()),
+        rpc_(std::make_unique<rpc::RpcClient>(client, clock_, executor_)) {}
   ~Impl() {
     rpc_->Stop();
-    executor_.reset();
+    executor_owner_.reset();
   }
 
   // Runs `change(core)` and lets what follows from it happen.
@@ -83,7 +84,9 @@ class Consumer::Impl {
   TimerId timer_ = kNoTimer;
   MonotonicTime timer_at_ = kNever;
 
-  std::unique_ptr<Executor> executor_;
+  std::unique_ptr<Executor> executor_owner_;
+  // Not through the owner: a task that runs while the executor is being destroyed still needs it.
+  Executor* const executor_;
   std::unique_ptr<rpc::RpcClient> rpc_;
 };
 
