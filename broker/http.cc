@@ -89,7 +89,12 @@ class HttpServerImpl final : public HttpServer {
   }
 
   absl::Status Listen(const HttpOptions& options) {
-    server_.new_task_queue = [threads = options.threads] { return new BoundedTaskQueue(threads); };
+    server_.new_task_queue = [this, threads = options.threads] {
+      MutexLock lock(&mu_);
+      running_ = true;
+      started_.SignalAll();
+      return new BoundedTaskQueue(threads);
+    };
     server_.set_read_timeout(kHttpTimeoutSeconds, 0);
     server_.set_write_timeout(kHttpTimeoutSeconds, 0);
     server_.set_idle_interval(1, 0);
@@ -119,6 +124,10 @@ class HttpServerImpl final : public HttpServer {
           {{"address", Cat(options.host, ":", options.port)}});
     }
     thread_ = std::thread([this] { server_.listen_after_bind(); });
+    // A stop() before httplib takes itself for running would be lost, and the join wait for ever.
+    // It makes its task queue just after that point.
+    MutexLock lock(&mu_);
+    while (!running_) started_.Wait(&mu_);
     return absl::OkStatus();
   }
 
@@ -148,6 +157,9 @@ class HttpServerImpl final : public HttpServer {
   const HttpSources sources_;
   httplib::Server server_;
   int port_ = 0;
+  Mutex mu_;
+  CondVar started_;
+  bool running_ ABSL_GUARDED_BY(mu_) = false;
   std::thread thread_;
 };
 
