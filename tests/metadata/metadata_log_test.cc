@@ -2,6 +2,7 @@
 // full disks and failing syncs.
 #include "metadata/metadata_log.h"
 
+#include <fstream>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -83,6 +84,49 @@ int64_t LastRevision(const LogContents& contents) {
     }
   }
   return last;
+}
+
+// The bytes of docs/formats.md's block "```hex <name>".
+std::string Example(const std::string& name) {
+  std::ifstream file("docs/formats.md");
+  std::string bytes;
+  bool inside = false;
+  for (std::string line; std::getline(file, line);) {
+    if (inside && line == "```") return bytes;
+    for (size_t at = 0; inside && at + 1 < line.size(); at += 3) {
+      bytes += static_cast<char>(std::stoi(line.substr(at, 2), nullptr, 16));
+    }
+    if (line == "```hex " + name) inside = true;
+  }
+  ADD_FAILURE() << "docs/formats.md has no example " << name;
+  return "";
+}
+
+RecordBatch ControllerIs(int32_t broker, int64_t revision) {
+  Record record;
+  record.mutable_controller_change()->set_controller_id(broker);
+  return {MetadataRevision(revision), {record}};
+}
+
+TEST(MetadataLog, WritesTheBytesOfTheFormatPage) {
+  sim::SimFileSystem disk(1);
+  LogOnDisk log(disk);
+  ASSERT_TRUE(log.Open().ok());
+  ASSERT_TRUE(log.Append({ControllerIs(1, 1)}).ok());
+  ASSERT_TRUE(log.WriteSnapshot(MetadataRevision(1), ControllerIs(1, 1).records).ok());
+  absl::StatusOr<std::string> snapshot = ReadWholeFile(disk, "metadata/snapshot", 1'000);
+  ASSERT_TRUE(snapshot.ok()) << snapshot.status();
+  EXPECT_EQ(*snapshot, Example("metadata-snapshot"));
+
+  sim::SimFileSystem other_disk(1);
+  LogOnDisk other(other_disk);
+  ASSERT_TRUE(other.Open().ok());
+  ASSERT_TRUE(other.Append({ControllerIs(1, 1)}).ok());
+  ASSERT_TRUE(other.Append({ControllerIs(2, 2)}).ok());
+  absl::StatusOr<std::string> bytes =
+      ReadWholeFile(other_disk, "metadata/log-00000000000000000001", 1'000);
+  ASSERT_TRUE(bytes.ok()) << bytes.status();
+  EXPECT_EQ(*bytes, Example("metadata-log"));
 }
 
 TEST(MetadataLog, KeepsWhatItAppended) {
