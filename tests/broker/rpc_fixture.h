@@ -85,8 +85,13 @@ class RealBroker {
     cluster_ = std::make_unique<ClusterApi>(metadata_.get(), ClusterApiOptions{});
     Notification registered;
     metadata_->Submit(
-        metadata::RegisterBrokerCommand{.broker = BrokerId(0), .address = "localhost:1"}, {},
-        [&](const absl::StatusOr<metadata::Answer>&) { registered.Notify(); });
+        metadata::RegisterBrokerCommand{.broker = BrokerId(0),
+                                        .directory = DirectoryId{Uuid::FromRandom(3, 4)},
+                                        .address = "localhost:1"},
+        {}, [&](const absl::StatusOr<metadata::Answer>& answer) {
+          EXPECT_TRUE(answer.ok()) << answer.status();
+          registered.Notify();
+        });
     EXPECT_TRUE(registered.Wait(std::chrono::seconds(30)));
     Notification ready;
     node_->Start([&](const absl::Status& status) {

@@ -168,8 +168,9 @@ class SimBroker {
   void Register() {
     std::optional<absl::StatusOr<metadata::Answer>> answer;
     life_->metadata->Submit(
-        metadata::RegisterBrokerCommand{.broker = kSelf, .address = "sim:1"}, {},
-        [&](absl::StatusOr<metadata::Answer> result) { answer = std::move(result); });
+        metadata::RegisterBrokerCommand{
+            .broker = kSelf, .directory = DirectoryId{Uuid::FromRandom(3, 4)}, .address = "sim:1"},
+        {}, [&](absl::StatusOr<metadata::Answer> result) { answer = std::move(result); });
     CATAMARAN_CHECK(world.RunUntil([&] { return answer.has_value(); }, std::chrono::minutes(1)),
                     "the broker registers");
     CATAMARAN_CHECK(answer->ok(), answer->status().ToString());
