@@ -339,6 +339,26 @@ TEST(MetadataLog, AFullDiskRefusesAndGoesOn) {
   EXPECT_EQ(LastRevision(*contents), 4);
 }
 
+// The disk keeps a prefix of what didn't fit, whole entries of it too: refused is refused after a
+// crash.
+TEST(MetadataLog, WhatAFullDiskRefusedNeverComesBack) {
+  for (uint64_t seed = 1; seed <= 20; ++seed) {
+    sim::SimFileSystem disk(seed);
+    {
+      LogOnDisk log(disk);
+      ASSERT_TRUE(log.Open().ok());
+      ASSERT_TRUE(log.Append({Batch(1, 1)}).ok());
+      disk.SetCapacity(disk.used_bytes());
+      ASSERT_EQ(ReasonOf(log.Append({Batch(2, 1), Batch(3, 4, 9'000)})), Reason::kStorageFull);
+    }
+    disk.Restart(seed % 2 == 0 ? sim::SimCrash::kProcessOnly : sim::SimCrash::kPowerLoss);
+    LogOnDisk log(disk);
+    absl::StatusOr<LogContents> contents = log.Open();
+    ASSERT_TRUE(contents.ok()) << contents.status();
+    EXPECT_EQ(LastRevision(*contents), 1) << "seed " << seed;
+  }
+}
+
 TEST(MetadataLog, AFailedSyncLatches) {
   sim::SimFileSystem disk(1);
   LogOnDisk log(disk);
