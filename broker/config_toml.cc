@@ -1,8 +1,8 @@
 #include "broker/config_toml.h"
 
 #define TOML_EXCEPTIONS 0
-// Its assertions fire on some texts that aren't TOML, though the parser goes on to report an error of
-// its own behind them; a configuration file must never abort the process.
+// Its assertions fire on some texts that aren't TOML, though the parser goes on to report an error
+// of its own behind them; a configuration file must never abort the process.
 #define TOML_ASSERT(expr) static_assert(true)
 #define TOML_HEADER_ONLY 1
 #include <toml++/toml.h>
