@@ -361,15 +361,17 @@ class KillTest(unittest.TestCase):
 
     RECEIPTS_BEFORE = 2000
     RECEIPTS_AFTER = 2000
+    UNACKNOWLEDGED_MAX = 3000  # more would only wait in the producer's buffer
 
     def setUp(self):
         self.broker = harness.Broker()
         self.addCleanup(self.broker.close)
 
-    def feed(self, pipe, stop):
+    @staticmethod
+    def feed(pipe, stop, room):
         number = 0
         try:
-            while not stop.is_set():
+            while room.acquire() and not stop.is_set():
                 number += 1
                 pipe.write(b"record %d\n" % number)
             pipe.close()
@@ -383,20 +385,30 @@ class KillTest(unittest.TestCase):
             [harness.CATAMARAN, "produce", "kill", "--receipts", "--batch-bytes", "1k", "--timeout", "60s", "-q"],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=harness.environment(address))
         stop = threading.Event()
-        feeder = threading.Thread(target=self.feed, args=(process.stdin, stop))
+        room = threading.Semaphore(self.UNACKNOWLEDGED_MAX)
+        feeder = threading.Thread(target=self.feed, args=(process.stdin, stop, room))
+
+        def receipt():
+            line = process.stdout.readline()
+            room.release()
+            return line
         watchdog = threading.Timer(harness.RUN_SECONDS_MAX, process.kill)
         watchdog.start()
         feeder.start()
-        receipts = [process.stdout.readline() for _ in range(self.RECEIPTS_BEFORE)]
+        receipts = [receipt() for _ in range(self.RECEIPTS_BEFORE)]
         self.broker.kill()
         self.broker.start()
         self.assertEqual(self.broker.address, address)
-        receipts += [process.stdout.readline() for _ in range(self.RECEIPTS_AFTER)]
+        receipts += [receipt() for _ in range(self.RECEIPTS_AFTER)]
         stop.set()
-        rest, errors = process.communicate()
+        room.release()
+        receipts += process.stdout.readlines()  # communicate() would pass over what readline() has buffered
+        errors = process.stderr.read()
+        process.wait(timeout=harness.RUN_SECONDS_MAX)
         feeder.join()
         watchdog.cancel()
-        receipts += rest.splitlines()
+        process.stdout.close()
+        process.stderr.close()
         self.assertEqual(process.returncode, 0, errors)
 
         read = harness.run(address, "consume", "kill", "--offset", "start:end", "-f", "%p %o %v\\n")
@@ -405,8 +417,8 @@ class KillTest(unittest.TestCase):
         for line in read.stdout.splitlines():
             partition, offset, value = line.split(b" ", 2)
             stored[(int(partition), int(offset))] = value
-        for receipt in receipts:
-            number, partition, offset = map(int, receipt.split())
+        for line in receipts:
+            number, partition, offset = map(int, line.split())
             self.assertEqual(stored.get((partition, offset)), b"record %d" % number)
         # Retries made no duplicates: as many records as receipts, each value once.
         self.assertEqual(len(stored), len(receipts))
