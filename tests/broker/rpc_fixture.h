@@ -87,7 +87,8 @@ class RealBroker {
     metadata_->Submit(
         metadata::RegisterBrokerCommand{.broker = BrokerId(0),
                                         .directory = DirectoryId{Uuid::FromRandom(3, 4)},
-                                        .address = "localhost:1"},
+                                        .address = "localhost:1",
+                                        .cluster = ClusterId{Uuid::FromRandom(5, 6)}},
         {}, [&](const absl::StatusOr<metadata::Answer>& answer) {
           EXPECT_TRUE(answer.ok()) << answer.status();
           registered.Notify();

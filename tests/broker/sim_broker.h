@@ -168,8 +168,10 @@ class SimBroker {
   void Register() {
     std::optional<absl::StatusOr<metadata::Answer>> answer;
     life_->metadata->Submit(
-        metadata::RegisterBrokerCommand{
-            .broker = kSelf, .directory = DirectoryId{Uuid::FromRandom(3, 4)}, .address = "sim:1"},
+        metadata::RegisterBrokerCommand{.broker = kSelf,
+                                        .directory = DirectoryId{Uuid::FromRandom(3, 4)},
+                                        .address = "sim:1",
+                                        .cluster = ClusterId{Uuid::FromRandom(5, 6)}},
         {}, [&](absl::StatusOr<metadata::Answer> result) { answer = std::move(result); });
     CATAMARAN_CHECK(world.RunUntil([&] { return answer.has_value(); }, std::chrono::minutes(1)),
                     "the broker registers");
