@@ -77,7 +77,9 @@ class Producer::Impl {
   absl::Status first_failure_ ABSL_GUARDED_BY(mu_);   // since the last Flush
   ProducerStats stats_ ABSL_GUARDED_BY(mu_);
 
-  std::unique_ptr<Executor> executor_;
+  std::unique_ptr<Executor> executor_owner_;
+  // Not through the owner: a task that runs while the executor is being destroyed still needs it.
+  Executor* const executor_;
   std::unique_ptr<rpc::RpcClient> rpc_;
 };
 
@@ -86,8 +88,9 @@ Producer::Impl::Impl(const ClientOptions& client, ProducerOptions options, uint6
       core_(core::MakeProducerCoreOptions(client, options), Random(seed)),
       on_batch_(std::move(options.on_batch)),
       accumulator_(core::MakeAccumulatorOptions(options), Random(seed + 1)),
-      executor_(MakeThreadExecutor("producer", clock_)),
-      rpc_(std::make_unique<rpc::RpcClient>(client, clock_, executor_.get())) {
+      executor_owner_(MakeThreadExecutor("producer", clock_)),
+      executor_(executor_owner_.get()),
+      rpc_(std::make_unique<rpc::RpcClient>(client, clock_, executor_)) {
   rpc_->set_append_done([this](core::CorrelationId correlation, core::AppendAnswer answer) {
     core_.OnAppend(correlation, std::move(answer), clock_.Now());
     Pump();
@@ -97,18 +100,18 @@ Producer::Impl::Impl(const ClientOptions& client, ProducerOptions options, uint6
 Producer::Impl::~Impl() {
   (void)Close(Duration(0));
   rpc_->Stop();
-  executor_.reset();
+  executor_owner_.reset();
 }
 
 absl::Status Producer::Impl::Send(const ProducerRecord& record, DeliveryCallback callback,
                                   bool wait) {
   const TimestampMs wall = record.timestamp == kNoTimestamp ? clock_.WallNow() : record.timestamp;
-  const MonotonicTime now = clock_.Now();
   MonotonicTime give_up = kNever;
   MutexLock lock(&mu_);
   for (;;) {
     if (closed_) return ClosedError();
-    core::RecordAccumulator::Accepted accepted = accumulator_.Append(record, wall, now, &callback);
+    core::RecordAccumulator::Accepted accepted = accumulator_.Append(
+        record, wall, [&] { return clock_.Now(); }, &callback);
     if (accepted.status.ok()) {
       if (accepted.wake) PumpSoon();
       return absl::OkStatus();
@@ -116,8 +119,9 @@ absl::Status Producer::Impl::Send(const ProducerRecord& record, DeliveryCallback
     if (!wait || ReasonOf(accepted.status) != Reason::kOverloaded || executor_->IsCurrent()) {
       return accepted.status;
     }
+    const MonotonicTime now = clock_.Now();
     if (give_up == kNever) give_up = now + block_max_;
-    const Duration rest = give_up - clock_.Now();
+    const Duration rest = give_up - now;
     if (rest <= Duration(0)) return accepted.status;
     ++space_waiters_;
     space_.WaitFor(&mu_, rest);

@@ -56,7 +56,8 @@ RecordAccumulator::Topic* RecordAccumulator::FindOrAdd(std::string_view name,
 }
 
 RecordAccumulator::Accepted RecordAccumulator::Append(const ProducerRecord& record,
-                                                      TimestampMs wall_now, MonotonicTime now,
+                                                      TimestampMs wall_now,
+                                                      absl::FunctionRef<MonotonicTime()> now,
                                                       DeliveryCallback* callback) {
   Accepted accepted;
   const size_t bytes =
@@ -94,7 +95,7 @@ RecordAccumulator::Accepted RecordAccumulator::Append(const ProducerRecord& reco
   const size_t open_before = open_.size();
   const size_t sealed_before = sealed_.size();
   if (count == 0) {
-    Wait(topic, record, timestamp, now, number, bytes, callback);
+    Wait(topic, record, timestamp, now(), number, bytes, callback);
     accepted.wake = topic->waiting.size() == 1;
   } else {
     Place(topic, ChoosePartition(*topic, record), record, timestamp, now, number, bytes, callback);
@@ -120,8 +121,8 @@ void RecordAccumulator::MoveSticky(Topic* topic) {
 }
 
 void RecordAccumulator::Place(Topic* topic, PartitionIndex partition, const ProducerRecord& record,
-                              TimestampMs timestamp, MonotonicTime now, uint64_t number,
-                              size_t bytes, DeliveryCallback* callback) {
+                              TimestampMs timestamp, absl::FunctionRef<MonotonicTime()> now,
+                              uint64_t number, size_t bytes, DeliveryCallback* callback) {
   std::vector<RecordHeader> headers(record.headers.begin(), record.headers.end());
   auto* slot = &topic->partitions[static_cast<size_t>(partition.value())].open;
   if (slot->has_value() &&
@@ -137,7 +138,7 @@ void RecordAccumulator::Place(Topic* topic, PartitionIndex partition, const Prod
     slot->emplace();
     (*slot)->builder.emplace(options_.builder);
     (*slot)->first_record = number;
-    (*slot)->opened_at = now;
+    (*slot)->opened_at = now();
     open_.emplace_back(topic, partition);
   }
   SealedBatch& batch = **slot;
@@ -214,8 +215,9 @@ void RecordAccumulator::SetTopic(const std::string& name, int32_t partition_coun
     if (w.has_key) record.key = w.key_bytes;
     if (w.has_value) record.value = w.value_bytes;
     record.headers = headers;
-    Place(topic, ChoosePartition(*topic, record), record, w.timestamp, w.accepted_at, w.number,
-          w.bytes, &w.callback);
+    Place(
+        topic, ChoosePartition(*topic, record), record, w.timestamp, [&] { return w.accepted_at; },
+        w.number, w.bytes, &w.callback);
   }
 }
 

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/functional/function_ref.h"
 #include "base/batch/batch.h"
 #include "base/clock.h"
 #include "base/random.h"
@@ -57,9 +58,15 @@ class RecordAccumulator {
     bool wake = false;  // the core has something to look at
   };
   // kOverloaded when the buffer is full; kRecordTooLarge, kInvalidTopicName, kUnknownPartition. The
-  // callback is taken only when accepted.
+  // callback is taken only when accepted. `now` is asked only when a batch begins: reading the
+  // clock costs as much as storing a small record.
+  Accepted Append(const ProducerRecord& record, TimestampMs wall_now,
+                  absl::FunctionRef<MonotonicTime()> now, DeliveryCallback* callback);
   Accepted Append(const ProducerRecord& record, TimestampMs wall_now, MonotonicTime now,
-                  DeliveryCallback* callback);
+                  DeliveryCallback* callback) {
+    return Append(
+        record, wall_now, [now] { return now; }, callback);
+  }
 
   // ---- the core's side ----
 
@@ -116,8 +123,8 @@ class RecordAccumulator {
   PartitionIndex ChoosePartition(const Topic& topic, const ProducerRecord& record) const;
   void MoveSticky(Topic* topic);
   void Place(Topic* topic, PartitionIndex partition, const ProducerRecord& record,
-             TimestampMs timestamp, MonotonicTime now, uint64_t number, size_t bytes,
-             DeliveryCallback* callback);
+             TimestampMs timestamp, absl::FunctionRef<MonotonicTime()> now, uint64_t number,
+             size_t bytes, DeliveryCallback* callback);
   void Wait(Topic* topic, const ProducerRecord& record, TimestampMs timestamp, MonotonicTime now,
             uint64_t number, size_t bytes, DeliveryCallback* callback);
   void Seal(Topic* topic, PartitionIndex partition);

@@ -4,11 +4,14 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
+#include "client/rpc/append_encoder.h"
 #include "client/rpc/convert.h"
 #include "client/rpc/rpc_status.h"
 
 namespace catamaran::client::rpc {
 namespace {
+
+constexpr char kMethod[] = "/catamaran.v1.BatchService/AppendStream";
 
 int64_t BytesOf(const core::SendAppend& send) {
   int64_t bytes = 0;
@@ -24,7 +27,7 @@ AppendConnection::AppendConnection(RpcClient* client, std::string address)
     : client_(client), address_(std::move(address)), peer_(client->PeerAt(address_)) {}
 
 void AppendConnection::Start(const std::shared_ptr<AppendConnection>& self) {
-  stream_ = peer_->batch->PrepareAsyncAppendStream(&context_, &client_->queue_);
+  stream_ = Stub(peer_->channel).PrepareCall(&context_, kMethod, &client_->queue_);
   MutexLock lock(&mu_);
   if (!client_->Register(self)) {
     closed_ = true;
@@ -119,12 +122,9 @@ void AppendConnection::MaybeWrite() {
   waiting_.pop_front();
   outstanding_[send.correlation] = bytes;
   outstanding_bytes_ += bytes;
-  v1::AppendStreamRequest request;
-  request.set_correlation_id(send.correlation.value());
-  *request.mutable_append() = ToProto(send);
   writing_ = true;
   ++operations_;
-  stream_->Write(request, static_cast<Tag*>(&written_));
+  stream_->Write(EncodeAppendStreamRequest(send), static_cast<Tag*>(&written_));
 }
 
 void AppendConnection::OnWritten(bool ok) {

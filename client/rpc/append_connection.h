@@ -2,6 +2,7 @@
 // broker does. When the stream breaks every request that wasn't answered gets the stream's status.
 #pragma once
 
+#include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/grpcpp.h>
 
 #include <deque>
@@ -45,7 +46,9 @@ class AppendConnection final : public ActiveCall {
     AppendConnection* const connection_;
     const Handler handler_;
   };
-  using Stream = grpc::ClientAsyncReaderWriter<v1::AppendStreamRequest, v1::AppendStreamResponse>;
+  // Requests are encoded by hand (append_encoder.h), answers by protobuf.
+  using Stub = grpc::TemplatedGenericStub<grpc::ByteBuffer, v1::AppendStreamResponse>;
+  using Stream = grpc::ClientAsyncReaderWriter<grpc::ByteBuffer, v1::AppendStreamResponse>;
 
   void OnStarted(bool ok);
   void OnRead(bool ok);

@@ -23,12 +23,6 @@ Duration RetryDelayOf(const v1::Error& error) {
       std::clamp<int64_t>(error.retry_delay_ms(), 0, kRetryDelayMsMax));
 }
 
-void Fill(const TopicPartitionId& id, LeaderEpoch epoch, v1::PartitionRef* ref) {
-  ref->set_topic_id(id.topic.uuid.ToBytes());
-  ref->set_partition(id.partition.value());
-  if (epoch.value() >= 0) ref->set_leader_epoch(epoch.value());
-}
-
 absl::StatusOr<core::TopicInfo> FromProto(const v1::Topic& topic) {
   core::TopicInfo info;
   info.name = topic.name();
@@ -51,6 +45,14 @@ absl::StatusOr<core::TopicInfo> FromProto(const v1::Topic& topic) {
 }
 
 }  // namespace
+
+v1::PartitionRef ToProto(const TopicPartitionId& id, LeaderEpoch epoch) {
+  v1::PartitionRef ref;
+  ref.set_topic_id(id.topic.uuid.ToBytes());
+  ref.set_partition(id.partition.value());
+  if (epoch.value() >= 0) ref.set_leader_epoch(epoch.value());
+  return ref;
+}
 
 v1::Acks ToProto(Acks acks) {
   switch (acks) {
@@ -96,16 +98,11 @@ v1::InitProducerIdRequest ToProto(const core::SendInitProducerId& send) {
   return proto;
 }
 
-v1::AppendBatchesRequest ToProto(const core::SendAppend& send) {
+v1::AppendBatchesRequest AppendSettings(const core::SendAppend& send) {
   v1::AppendBatchesRequest proto;
   proto.set_acks(ToProto(send.acks));
   proto.set_durability(ToProto(send.durability));
   proto.set_timeout_ms(Milliseconds(send.ack_timeout));
-  for (const core::AppendEntry& entry : send.entries) {
-    auto* batch = proto.add_batches();
-    Fill(entry.partition, entry.leader_epoch, batch->mutable_partition());
-    batch->set_batch(entry.batch.data(), entry.batch.size());
-  }
   return proto;
 }
 
@@ -118,7 +115,7 @@ v1::FetchBatchesRequest ToProto(const core::SendFetch& send) {
   proto.set_rack(send.rack);
   for (const core::FetchEntry& entry : send.entries) {
     auto* partition = proto.add_partitions();
-    Fill(entry.partition, entry.leader_epoch, partition->mutable_partition());
+    *partition->mutable_partition() = ToProto(entry.partition, entry.leader_epoch);
     partition->set_offset(entry.offset.value());
     partition->set_max_bytes(entry.bytes_max);
   }
@@ -130,7 +127,7 @@ v1::ListOffsetsRequest ToProto(const core::SendListOffsets& send) {
   proto.set_isolation_level(ToProto(send.isolation_level));
   for (const core::OffsetLookup& lookup : send.lookups) {
     auto* query = proto.add_queries();
-    Fill(lookup.partition, lookup.leader_epoch, query->mutable_partition());
+    *query->mutable_partition() = ToProto(lookup.partition, lookup.leader_epoch);
     switch (lookup.at.kind) {
       case StartPosition::Kind::kTimestamp:
         query->set_timestamp_ms(lookup.at.timestamp.value());

@@ -18,7 +18,9 @@ v1::IsolationLevel ToProto(IsolationLevel level);
 
 v1::GetMetadataRequest ToProto(const core::MetadataRequest& request);
 v1::InitProducerIdRequest ToProto(const core::SendInitProducerId& send);
-v1::AppendBatchesRequest ToProto(const core::SendAppend& send);
+// All but the batches, which append_encoder.h adds without copying them.
+v1::AppendBatchesRequest AppendSettings(const core::SendAppend& send);
+v1::PartitionRef ToProto(const TopicPartitionId& id, LeaderEpoch epoch);
 v1::FetchBatchesRequest ToProto(const core::SendFetch& send);
 v1::ListOffsetsRequest ToProto(const core::SendListOffsets& send);
 

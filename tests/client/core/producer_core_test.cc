@@ -29,7 +29,8 @@ class Driver {
         accumulator(MakeAccumulatorOptions(options), Random(seed + 1)) {}
 
   absl::Status Send(const ProducerRecord& record, DeliveryCallback callback) {
-    auto accepted = accumulator.Append(record, TimestampMs(1000), loop_->now(), &callback);
+    auto accepted = accumulator.Append(
+        record, TimestampMs(1000), [&] { return loop_->now(); }, &callback);
     if (accepted.wake) loop_->After(Duration(0), [this] { Pump(); });
     return accepted.status;
   }
