@@ -1,6 +1,7 @@
 #include "base/message_hub.h"
 
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
@@ -145,6 +146,8 @@ class MessageHub::EndConnection : public Connection {
 struct MessageHub::Acceptance {
   bool open = true;
   Acceptor acceptor;
+  // Attached to the executor, but the task that accepts hasn't run. Guarded by the hub's mu_.
+  std::vector<std::shared_ptr<End>> pending;
 };
 
 class MessageHub::HubListener : public Listener {
@@ -153,8 +156,14 @@ class MessageHub::HubListener : public Listener {
       : hub_(hub), endpoint_(std::move(endpoint)), acceptance_(std::move(acceptance)) {}
   ~HubListener() override {
     acceptance_->open = false;
-    MutexLock lock(&hub_.mu_);
-    hub_.listening_.erase(endpoint_);
+    std::vector<std::shared_ptr<End>> pending;
+    {
+      MutexLock lock(&hub_.mu_);
+      hub_.listening_.erase(endpoint_);
+      pending.swap(acceptance_->pending);
+    }
+    // Their executor may go now, and nobody else would detach them from it.
+    for (const std::shared_ptr<End>& end : pending) end->Close();
   }
 
  private:
@@ -200,10 +209,12 @@ std::unique_ptr<Connection> MessageHub::Connect(const std::string& from,
       return;
     }
     accepting->Attach(it->second.executor);
-    accepting->PostHere([acceptance = it->second.acceptance, connecting, accepting] {
-      if (!acceptance->open) {  // the listener went while this task waited
-        Break(connecting, "nobody listens there any more");
-        return;
+    it->second.acceptance->pending.push_back(accepting);
+    accepting->PostHere([this, acceptance = it->second.acceptance, accepting] {
+      if (!acceptance->open) return;  // the listener went while this task waited
+      {
+        MutexLock pending_lock(&mu_);
+        std::erase(acceptance->pending, accepting);
       }
       accepting->SetEvents(acceptance->acceptor(std::make_unique<EndConnection>(accepting)));
     });

@@ -7,6 +7,19 @@
 #include "broker/replica/replica_core.h"
 
 namespace catamaran::broker {
+namespace {
+
+// The epoch under which `offset` was appended; kNoLeaderEpoch when the history doesn't reach back
+// so far.
+LeaderEpoch EpochAt(const std::vector<storage::EpochStart>& epochs, Offset offset) {
+  LeaderEpoch epoch = kNoLeaderEpoch;
+  for (const storage::EpochStart& start : epochs) {
+    if (start.start_offset <= offset) epoch = start.epoch;
+  }
+  return epoch;
+}
+
+}  // namespace
 
 // ---- waiting rooms ----
 
@@ -171,7 +184,10 @@ void ReplicaCore::AnswerProduce(Waiter* waiter) {
   if (waiter->reply == nullptr) return;
   ProduceOutcome outcome;
   outcome.appended = waiter->appended;
-  outcome.leader_epoch = waiter->epoch;
+  // A duplicate was stored under the epoch of its first append, which a restart has ended.
+  outcome.leader_epoch = waiter->appended.duplicate
+                             ? EpochAt(log_->epochs(), waiter->appended.base_offset)
+                             : waiter->epoch;
   outcome.replicas_written = 1;
   outcome.replicas_synced = ReplicasSynced(waiter->appended.last_offset);
   outcome.log_start = log_->log_start();

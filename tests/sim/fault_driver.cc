@@ -136,6 +136,11 @@ void FaultDriver::StartLater() {
 }
 
 void FaultDriver::StartNow() {
+  if (std::exchange(sync_failed_, disk_trouble_ && sync_failed_)) {
+    // The page cache may show bytes that never reached the disk: the machine has to go down, too.
+    broker_->LosePowerWhileDown();
+    data_lost_ = true;
+  }
   // What is lost is lost by now: nothing of the last life is under way any more.
   if (std::exchange(data_lost_, false)) history_->OnUnsyncedDataLost();
   had_errors_ = disk_trouble_;
@@ -242,11 +247,11 @@ void FaultDriver::FailDisk(const SimDiskFaults& faults, bool loses_data) {
   if (disk_trouble_) return;
   disk_trouble_ = true;
   had_errors_ = true;
-  data_lost_ |= loses_data;
+  sync_failed_ |= loses_data;
   broker_->disk().SetFaults(faults);
   Later(milliseconds(20), seconds(1), "disk mended", [this, loses_data] {
     disk_trouble_ = false;
-    data_lost_ |= loses_data;
+    sync_failed_ |= loses_data;
     broker_->disk().SetFaults({});
     RestartAfterErrors();
   });

@@ -58,6 +58,7 @@ class FaultDriver {
   bool ended_ = false;
   bool data_lost_ = false;     // since the last start
   bool had_errors_ = false;    // the disk failed an operation in this life, or may have
+  bool sync_failed_ = false;   // a sync may have, since the machine came up
   bool disk_trouble_ = false;  // it fails or is full now
   bool start_pending_ = false;
   bool torn_in_recovery_ = false;

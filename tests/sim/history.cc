@@ -156,9 +156,6 @@ void History::OnMetadata(const v1::GetMetadataResponse& answer) {
     names_[id] = topic.name();
     int32_t& partitions = partitions_max_[topic.name()];
     partitions = std::max(partitions, static_cast<int32_t>(topic.partitions_size()));
-    if (deleted_.contains(id)) {
-      Violate(absl::StrCat("topic ", topic.name(), " is back with the id that was deleted"));
-    }
   }
 }
 
@@ -174,10 +171,11 @@ void History::OnAppendAnswer(const client::core::SendAppend& send,
     const bool durable =
         (plan != nullptr && plan->sync) || send.durability == client::Durability::kSync;
     int64_t offset = result.receipt().base_offset();
+    const int32_t epoch = result.receipt().leader_epoch();
     for (const std::optional<ValueId>& value : batches->front().values) {
       CATAMARAN_CHECK(value.has_value(), "producers send our values");
       sent_[*value].receipt = {entry.partition.partition, offset};
-      Place(entry.partition, offset, *value, result.receipt().leader_epoch(), true, durable);
+      Place(entry.partition, offset, *value, epoch, true, durable);
       ++offset;
     }
     if (result.receipt().last_offset() != offset - 1) {
@@ -260,7 +258,9 @@ void History::Place(TopicPartitionId partition, int64_t offset, ValueId value, i
   if (durable) log.durable_end = std::max(log.durable_end, offset + 1);
   auto it = log.entries.find(offset);
   if (it != log.entries.end() && it->second.value == value) {
-    if (it->second.epoch != epoch) {
+    // A duplicate's receipt doesn't name an epoch that is too old to be known.
+    if (it->second.epoch < 0) it->second.epoch = epoch;
+    if (epoch >= 0 && it->second.epoch != epoch) {
       Violate(absl::StrCat(NameOf(partition), " offset ", offset, ": leader epoch ", epoch, " was ",
                            it->second.epoch, " before"));
     }
@@ -461,6 +461,10 @@ void History::CheckFinal(TopicPartitionId partition, int64_t log_start, int64_t 
 }
 
 void History::CheckFinalTopics(const std::map<std::string, TopicId>& topics) {
+  for (const auto& [name, id] : topics) {
+    if (!deleted_.contains(id)) continue;
+    Violate(absl::StrCat("topic ", name, " is there with the id that was deleted"));
+  }
   for (const auto& [id, partitions] : acknowledged_topics_) {
     const std::string& name = names_[id];
     if (delete_requested_.contains(id)) continue;

@@ -119,6 +119,7 @@ void Scenario::Liveness() {
   faults_->End();
   admin_->StopChurn();
   for (auto& producer : producers_) producer->StopSending();
+  for (auto& consumer : consumers_) consumer->Hurry();
   auto drained = [this] {
     for (auto& producer : producers_) {
       if (!producer->idle()) return false;

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
+#include "base/latched_file_system.h"
 #include "tests/sim/sim_network.h"
 
 namespace catamaran::sim {
@@ -17,6 +18,7 @@ constexpr size_t kWarningsKept = 100;
 
 // Everything of one life of the process, in the order made.
 struct SimBroker::Life {
+  std::unique_ptr<FileSystem> files;
   std::unique_ptr<Executor> rpc;
   std::unique_ptr<Executor> meta;
   std::vector<std::unique_ptr<Executor>> shards;
@@ -82,7 +84,8 @@ absl::Status SimBroker::Boot() {
   }
   life.pool = node_.MakeIoPool();
   life.transport = network_->MakeTransport(kBrokerHost);
-  FileSystem& files = *files_.files();
+  life.files = LatchSyncFailures(files_.files());
+  FileSystem& files = *life.files;
   CATAMARAN_ASSIGN_OR_RETURN(
       life.directory, storage::DataDirectory::Open(files, {.node = kSelf, .cluster = {}}, random_));
   life.log = metadata::MakeLocalMetadataLog(files, kMetadataDirectory, *life.pool, *life.meta);
@@ -159,6 +162,12 @@ void SimBroker::Die(Death death) {
   EndLife();
   disk_.Restart(death == Death::kPowerLoss ? SimCrash::kPowerLoss : SimCrash::kProcessOnly);
   if (death == Death::kPowerLoss) network_->BringUp(kBrokerHost);
+}
+
+void SimBroker::LosePowerWhileDown() {
+  CATAMARAN_CHECK(state_ == State::kDown, "a running broker dies of it");
+  disk_.Crash();
+  disk_.Restart(SimCrash::kPowerLoss);
 }
 
 void SimBroker::EndLife() {

@@ -34,6 +34,8 @@ class SimBroker {
   void Start(std::function<void(absl::Status)> ready);
   // From outside the broker's own tasks.
   void Die(Death death);
+  // The machine goes down and comes up again while no process runs on it.
+  void LosePowerWhileDown();
   // As SIGTERM: `stopped` is called when everything is on disk and the process has ended.
   void StopCleanly(std::function<void()> stopped);
 

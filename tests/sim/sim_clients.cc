@@ -18,6 +18,8 @@ namespace {
 // How long a client waits before it reads a topic again that it was told is gone.
 constexpr Duration kReassignPause = milliseconds(200);
 constexpr int kKeys = 50;
+constexpr Duration kHurriedPollPauseMax = milliseconds(10);
+constexpr size_t kHurriedPollRecords = 1'000;
 
 std::string MetadataValue(const absl::Status& status, std::string_view key) {
   std::optional<ErrorDetail> detail = GetErrorDetail(status);
@@ -228,14 +230,15 @@ void SimConsumer::Assign(const TopicPartition& partition) {
 }
 
 void SimConsumer::PollLater() {
-  executor_->PostAt(Now() + Duration(random_.Between(0, plan_.poll_pause_max.count())),
-                    [this] { Poll(); });
+  const Duration pause_max = hurried_ ? kHurriedPollPauseMax : plan_.poll_pause_max;
+  executor_->PostAt(Now() + Duration(random_.Between(0, pause_max.count())), [this] { Poll(); });
 }
 
 void SimConsumer::Poll() {
   std::vector<client::ConsumedRecord> records;
   client::core::PolledBatches batches;
-  absl::Status status = core_.Poll(plan_.poll_records_max, &records, &batches);
+  const size_t records_max = hurried_ ? kHurriedPollRecords : plan_.poll_records_max;
+  absl::Status status = core_.Poll(records_max, &records, &batches);
   for (const client::ConsumedRecord& record : records) {
     TopicPartition partition{std::string(record.topic), record.partition};
     world_.history->OnPolled(&readers_[partition], name_, record);

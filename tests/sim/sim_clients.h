@@ -102,6 +102,8 @@ class SimConsumer final : public SimClient {
   bool AtEnd(const Ends& ends) const;
   std::string Describe(const Ends& ends) const;
   void Assign(const client::TopicPartition& partition);
+  // From now on it reads as fast as it can.
+  void Hurry() { hurried_ = true; }
   void CheckInvariants() const { core_.CheckInvariants(); }
 
  private:
@@ -113,6 +115,7 @@ class SimConsumer final : public SimClient {
   const ConsumerPlan& plan_;
   client::core::ConsumerCore core_;
   std::map<client::TopicPartition, History::Reader> readers_;
+  bool hurried_ = false;
 };
 
 }  // namespace catamaran::sim

@@ -277,6 +277,23 @@ TEST_F(SimNetworkTest, ADyingProcessClosesItsConnections) {
   EXPECT_TRUE(absl::IsUnavailable(client_closed_)) << client_closed_;
 }
 
+TEST_F(SimNetworkTest, AProcessThatDiesBeforeItAcceptedHearsNothing) {
+  node2_.Pause(seconds(5));
+  absl::Status closed;
+  ConnectionEvents events;
+  events.on_closed = [&closed](absl::Status why) { closed = why; };
+  std::unique_ptr<Connection> late =
+      transport1_->Connect("n2:peer", executor1_.get(), std::move(events));
+  world_.RunFor(seconds(1));  // there, and not accepted
+  node2_.Kill();
+  server_.reset();
+  listener_.reset();
+  executor2_.reset();
+  EXPECT_TRUE(late->Send(Buffer::Copy("to nobody")).ok());
+  world_.RunFor(seconds(1));
+  EXPECT_TRUE(absl::IsUnavailable(closed)) << closed;
+}
+
 TEST_F(SimNetworkTest, RandomResetsHappen) {
   network_.SetLink("n1", "n2", {.reset_probability = 1});
   EXPECT_TRUE(Send("x"));
