@@ -21,6 +21,7 @@
 #include "broker/metrics_export.h"
 #include "broker/node.h"
 #include "broker/rpc/server.h"
+#include "broker/sync_meter.h"
 #include "broker/version.h"
 #include "metadata/metadata_log.h"
 #include "metadata/metadata_service.h"
@@ -130,6 +131,7 @@ class BrokerProcessImpl final : public BrokerProcess {
   absl::Status StartHttp();
   absl::Status StartNode();
   absl::Status Register();
+  void CountPartitions();
   NodeOptions MakeNodeOptions() const;
   RpcOptions MakeRpcOptions() const;
   std::vector<SampledGauge> MakeGauges();
@@ -158,6 +160,7 @@ class BrokerProcessImpl final : public BrokerProcess {
   std::unique_ptr<metadata::MetadataLog> metadata_log_;
   std::unique_ptr<metadata::MetadataService> metadata_;
   std::vector<std::unique_ptr<Executor>> shards_;
+  std::unique_ptr<RoundMeter> round_meter_;
   std::unique_ptr<storage::SyncService> sync_;
   std::unique_ptr<BrokerNode> node_;
   std::unique_ptr<TopicApi> topic_api_;
@@ -241,7 +244,9 @@ absl::Status BrokerProcessImpl::StartNode() {
     shards.push_back(shards_.back().get());
     heartbeats_.Watch(Cat("shard-", i), shards.back());
   }
-  sync_ = storage::MakeSyncService(StrategyOf(config_.sync_strategy), *fs_, *pool_);
+  round_meter_ = std::make_unique<RoundMeter>(pool_.get(), &SystemClock(), &counters_);
+  sync_ = std::make_unique<SyncFailureMeter>(
+      storage::MakeSyncService(StrategyOf(config_.sync_strategy), *fs_, *round_meter_), &counters_);
   NodeSeams seams;
   seams.clock = &SystemClock();
   seams.fs = fs_.get();
@@ -274,6 +279,23 @@ absl::Status BrokerProcessImpl::StartNode() {
   client_address_ = *ParseHostPort(config_.listen_client);
   client_address_.port = rpc_->port();
   return absl::OkStatus();
+}
+
+// Keeps the gauge of the partitions that this broker leads, on the metadata executor.
+void BrokerProcessImpl::CountPartitions() {
+  auto count = [this, before = int64_t{0}](
+                   const metadata::ImageRef& image,
+                   const std::shared_ptr<const metadata::MetadataDelta>&) mutable {
+    int64_t led = 0;
+    for (const auto& [name, topic] : image->topics()) {
+      for (const metadata::PartitionState& partition : topic->partitions) {
+        led += partition.leader == directory_->identity().node ? 1 : 0;
+      }
+    }
+    counters_.Change(Gauge::kPartitions, led - before);
+    before = led;
+  };
+  metadata_->Subscribe(metadata_executor_.get(), std::move(count));
 }
 
 // Makes this run known: a higher broker epoch, and new leader epochs after a crash.
@@ -402,6 +424,7 @@ absl::Status BrokerProcessImpl::Run() {
   CATAMARAN_RETURN_IF_ERROR(StartMetadata());
   CATAMARAN_RETURN_IF_ERROR(StartNode());
   CATAMARAN_RETURN_IF_ERROR(StartHttp());
+  CountPartitions();
   CATAMARAN_RETURN_IF_ERROR(Register());
   auto ready = std::make_shared<Latch>();
   node_->Start([ready](absl::Status status) { ready->Set(std::move(status)); });
