@@ -17,7 +17,8 @@ constexpr std::string_view kBash =
     R"sh(# bash completion for catamaran: source <(catamaran completion bash)
 _catamaran() {
   local current="${COMP_WORDS[COMP_CWORD]}" candidates
-  candidates="$("${COMP_WORDS[0]}" __complete "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null)" || return
+  candidates="$("${COMP_WORDS[0]}" __complete "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null)" ||
+    return
   if [[ "$candidates" == :files* ]]; then
     mapfile -t COMPREPLY < <(compgen -f -- "$current")
     return

@@ -83,9 +83,9 @@ constexpr const char* kReferenceHead = R"(# The command line
 Generated from the help of `catamaran`; a test compares them. To write it again after a change:
 `catamaran __reference > docs/cli.md`. The [tutorial](tutorial.md) shows the commands at work.
 
-Data goes to standard output; hints, progress and errors go to standard error. With `-o json` a list is
-an object with an array field, numbers are numbers (64-bit offsets too), and an error is one line on
-standard error: `{"error":{"code","reason","message","hint","metadata"}}`.
+Data goes to standard output; hints, progress and errors go to standard error. With `-o json` a list
+is an object with an array field, numbers are numbers (64-bit offsets too), and an error is one line
+on standard error: `{"error":{"code","reason","message","hint","metadata"}}`.
 
 ## Exit codes
 
@@ -115,15 +115,15 @@ standard error: `{"error":{"code","reason","message","hint","metadata"}}`.
 | `%T` | time in milliseconds since 1970 |
 | `%%` | a per cent sign |
 
-Behind a token may stand `{hex}`, `{base64}` or `{json}`; behind `%T` also `{iso}`. `\n \t \r \0 \\ \xHH`
-are the bytes they always are. Keys and values are bytes: nothing is trimmed or converted, so
-`consume -f '%v'` writes exactly what was stored. Reading a template, an empty `%k` is no key at all; in
-JSON `null` and `""` are told apart. When reading, `%t` and `%o` are passed over, so the template that wrote
-a file can read it.
+Behind a token may stand `{hex}`, `{base64}` or `{json}`; behind `%T` also `{iso}`.
+`\n \t \r \0 \\ \xHH` are the bytes they always are. Keys and values are bytes: nothing is trimmed
+or converted, so `consume -f '%v'` writes exactly what was stored. Reading a template, an empty `%k`
+is no key at all; in JSON `null` and `""` are told apart. When reading, `%t` and `%o` are passed
+over, so the template that wrote a file can read it.
 
-JSON lines are objects like `{"partition":0,"timestamp_ms":1700000000000,"key":"k","value":"v","headers":
-[{"key":"h","value":"x"}]}`. Bytes that aren't UTF-8 stand in base64 as `key_base64`, `value_base64`. What
-`consume -o json` writes, `produce --json` takes.
+JSON lines are objects like `{"partition":0,"timestamp_ms":1700000000000,"key":"k","value":"v",
+"headers":[{"key":"h","value":"x"}]}`. Bytes that aren't UTF-8 stand in base64 as `key_base64`,
+`value_base64`. What `consume -o json` writes, `produce --json` takes.
 )";
 
 }  // namespace
