@@ -27,14 +27,9 @@ void ProduceApi::InitProducerId(const CallContext&, v1::InitProducerIdRequest re
            {"producer_epoch", absl::StrCat(current.producer_epoch())}}));
       return;
     }
-    if (current.producer_epoch() < kEpochMax) {
-      v1::InitProducerIdResponse response;
-      response.mutable_producer()->set_producer_id(current.producer_id());
-      response.mutable_producer()->set_producer_epoch(current.producer_epoch() + 1);
-      reply(std::move(response));
-      return;
-    }
-    // The epochs of this id are used up: a new id.
+    // Always a new id: nobody keeps the epochs of an id that has no transactional id, so two calls
+    // with the same `current` would get the same epoch, and one producer's records would then count
+    // as retries of the other's.
   }
   ids_->Next([reply = std::move(reply)](absl::StatusOr<ProducerId> id) mutable {
     if (!id.ok()) {

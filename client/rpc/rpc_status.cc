@@ -52,6 +52,14 @@ absl::Status FromGrpcStatus(const grpc::Status& status, const std::string& addre
       return MakeError(*reason, status.error_message(), MetadataOf(info->metadata()));
     }
   }
+  // gRPC itself turns down a message over the receiver's limit, before anything of ours sees it.
+  if (status.error_code() == grpc::StatusCode::RESOURCE_EXHAUSTED &&
+      status.error_message().find("message larger than max") != std::string::npos) {
+    return MakeError(
+        Reason::kRequestTooLarge,
+        absl::StrCat(address, " takes no message of this size, and nothing was stored: ",
+                     status.error_message(), ". Send smaller records or batches."));
+  }
   return absl::Status(CodeOf(static_cast<int>(status.error_code())),
                       absl::StrCat(address, ": ", status.error_message()));
 }
