@@ -257,7 +257,10 @@ void History::Place(TopicPartitionId partition, int64_t offset, ValueId value, i
   }
   if (durable) log.durable_end = std::max(log.durable_end, offset + 1);
   auto it = log.entries.find(offset);
-  if (it != log.entries.end() && it->second.value == value) {
+  // Lost, sent again and stored at the very same place is a new copy, under a higher epoch.
+  const bool again = it != log.entries.end() && it->second.may_be_lost && it->second.epoch >= 0 &&
+                     epoch > it->second.epoch;
+  if (it != log.entries.end() && it->second.value == value && !again) {
     // A duplicate's receipt doesn't name an epoch that is too old to be known.
     if (it->second.epoch < 0) it->second.epoch = epoch;
     if (epoch >= 0 && it->second.epoch != epoch) {
