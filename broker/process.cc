@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "base/file_system.h"
+#include "base/latched_file_system.h"
 #include "base/mutex.h"
 #include "base/random.h"
 #include "base/thread_executor.h"
@@ -153,7 +154,8 @@ class BrokerProcessImpl final : public BrokerProcess {
   HostPort http_address_;
 
   // In the order made.
-  std::unique_ptr<FileSystem> fs_;
+  std::unique_ptr<FileSystem> disk_;
+  std::unique_ptr<FileSystem> fs_;  // disk_, until a sync fails
   std::unique_ptr<storage::DataDirectory> directory_;
   std::unique_ptr<IoPool> pool_;
   std::unique_ptr<Executor> metadata_executor_;
@@ -179,7 +181,8 @@ absl::Status BrokerProcessImpl::OpenDirectory() {
                          error.message(), ". Make it, or set data.directory to another one."),
                      {{"directory", config_.data_directory}});
   }
-  CATAMARAN_ASSIGN_OR_RETURN(fs_, OpenPosixFileSystem(config_.data_directory));
+  CATAMARAN_ASSIGN_OR_RETURN(disk_, OpenPosixFileSystem(config_.data_directory));
+  fs_ = LatchSyncFailures(disk_.get());
   storage::DataDirectory::Expectation expected;
   expected.node = BrokerId(static_cast<int32_t>(config_.node_id));
   if (!config_.cluster_id.empty())
