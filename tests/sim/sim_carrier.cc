@@ -1,5 +1,10 @@
 #include "tests/sim/sim_carrier.h"
 
+#include <string>
+#include <vector>
+
+#include "base/check.h"
+#include "client/rpc/append_encoder.h"
 #include "client/rpc/convert.h"
 #include "client/rpc/rpc_status.h"
 
@@ -8,6 +13,20 @@ namespace catamaran::sim {
 using client::core::AppendAnswer;
 using client::core::CorrelationId;
 using client::core::SendAppend;
+
+namespace {
+
+std::string Flat(const grpc::ByteBuffer& buffer) {
+  std::vector<grpc::Slice> slices;
+  CATAMARAN_CHECK(buffer.Dump(&slices).ok(), "a message is whole");
+  std::string bytes;
+  for (const grpc::Slice& slice : slices) {
+    bytes.append(reinterpret_cast<const char*>(slice.begin()), slice.size());
+  }
+  return bytes;
+}
+
+}  // namespace
 
 // ---- calls --------------------------------------------------------------------------------------
 
@@ -149,14 +168,12 @@ class SimCarrier::AppendLink : public std::enable_shared_from_this<SimCarrier::A
       SendAppend send = std::move(waiting_.front());
       waiting_.pop_front();
       outstanding_bytes_ += bytes;
-      v1::AppendStreamRequest request;
-      request.set_correlation_id(send.correlation.value());
-      *request.mutable_append() = client::rpc::ToProto(send);
+      const std::string request = Flat(client::rpc::EncodeAppendStreamRequest(send));
       carrier_->tap_->OnAppendSent(send);
       outstanding_.emplace(send.correlation, std::move(send));
-      Write(request.SerializeAsString());
+      Write(request);
       if (carrier_->sabotage_.duplicate_appends && ++carrier_->appends_ % 8 == 0) {
-        Write(request.SerializeAsString());
+        Write(request);
       }
     }
   }
