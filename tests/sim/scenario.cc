@@ -183,7 +183,6 @@ void Scenario::CountBrokerEvents() {
       {broker::Counter::kProduceDuplicates, "broker answered a duplicate"},
       {broker::Counter::kLogRecoveries, "log recovered by a scan"},
       {broker::Counter::kLogTailsCut, "broker cut a torn tail"},
-      {broker::Counter::kLogSyncErrors, "sync failure latched"},
       {broker::Counter::kLogAppendErrors, "append failed"},
       {broker::Counter::kSegmentsDeleted, "retention removed a segment"},
       {broker::Counter::kFetchFromDisk, "fetch read the disk"},
@@ -197,6 +196,9 @@ void Scenario::CountBrokerEvents() {
 
 RunResult Scenario::Finish() {
   CountBrokerEvents();
+  for (const std::string& warning : broker_.warnings()) {
+    if (warning.starts_with("a sync of ")) ++coverage_["sync failure latched"];
+  }
   if (history_.offsets_given_again() > 0) ++coverage_["unsynced tail lost and replaced"];
   RunResult result;
   result.violation = history_.violation();

@@ -54,7 +54,6 @@ constexpr std::string_view kMustBeSeen[] = {
     "torn tail cut",
     "sync failure latched",
     "append failed",
-    "retention removed a segment",
     "fetch read the disk",
     "fetch answered from memory",
     "unsynced tail lost and replaced",
