@@ -309,7 +309,13 @@ std::string SimConsumer::Describe(const Ends& ends) const {
   for (const auto& [partition, end] : ends) {
     absl::StatusOr<client::PartitionProgress> progress = core_.Progress(partition);
     if (!progress.ok()) continue;  // added by an admin, not read by this consumer
-    if (progress->position.has_value() && progress->position->value() == end) continue;
+    // Past `end` when a request that the network held back was appended after the logs were read:
+    // then the consumer must stand at the end that the broker told it.
+    if (progress->position.has_value() &&
+        (progress->position->value() == end ||
+         (progress->position->value() > end && progress->at_end))) {
+      continue;
+    }
     return absl::StrCat(
         name_, " stands at ",
         progress->position.has_value() ? absl::StrCat(progress->position->value()) : "nowhere",
