@@ -16,16 +16,21 @@ MetadataCore::MetadataCore(MetadataOptions options, Random random)
 }
 
 void MetadataCore::Want(const std::string& topic, MonotonicTime now) {
-  if (topics_.emplace(topic, Topic()).second) not_before_ = std::min(not_before_, now);
+  const auto [it, added] = topics_.emplace(topic, Topic());
+  if (added) {
+    not_before_ = std::min(not_before_, now);
+  } else if (it->second.reported_unknown) {
+    Refresh(topic, now);  // whoever wants it now hopes that it was made in the meantime
+  }
 }
 
 void MetadataCore::Forget(const std::string& topic) { topics_.erase(topic); }
 
 void MetadataCore::Refresh(const std::string& topic, MonotonicTime now) {
   auto it = topics_.find(topic);
-  if (it == topics_.end() || it->second.stale) return;
-  it->second.stale = true;
+  if (it == topics_.end()) return;
   it->second.reported_unknown = false;  // it may have been made in the meantime
+  if (std::exchange(it->second.stale, true)) return;
   // A wrong leader is often an election that goes on: give it a moment, and don't let a storm of
   // refusals become a storm of requests.
   not_before_ = std::max(not_before_, now + BackoffAfter(options_.backoff, 1, random_) / 4);
