@@ -262,13 +262,10 @@ bool PartitionQueue::WantsRestart() const {
 void PartitionQueue::Restart(const ProducerIdentity& identity) {
   CATAMARAN_CHECK(WantsRestart(), topic_);
   for (Batch& batch : batches_) {
-    if (batch.done) continue;
-    if (batch.unresolved) {
-      batch.done = true;
-      batch.status = UnknownOutcome(topic_, partition_, batch.status);
-      continue;
-    }
-    batch.sequence = kNoSequence;
+    batch.sequence = kNoSequence;  // the old identity's counts for nothing any more
+    if (batch.done || !batch.unresolved) continue;
+    batch.done = true;
+    batch.status = UnknownOutcome(topic_, partition_, batch.status);
   }
   if (next_topic_id_.has_value()) {
     topic_id_ = *std::exchange(next_topic_id_, std::nullopt);
