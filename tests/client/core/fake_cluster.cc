@@ -302,7 +302,8 @@ void FakeCluster::Send(const SendFetch& send, std::function<void(FetchAnswer)> d
   // A long poll, by looking again and again.
   const MonotonicTime wait_end = loop_->now() + send.wait_max;
   auto look = std::make_shared<std::function<void()>>();
-  *look = [=, this] {
+  // Kept alive by the event that waits to run it, so that a loop that ends early frees it.
+  *look = [this, send, done, wait_end, weak = std::weak_ptr(look)] {
     std::vector<FetchResult> results;
     bool any = loop_->now() >= wait_end;
     for (const FetchEntry& entry : send.entries) {
@@ -310,11 +311,10 @@ void FakeCluster::Send(const SendFetch& send, std::function<void(FetchAnswer)> d
       any |= !results.back().status.ok() || !results.back().batches.empty();
     }
     if (!any) {
-      loop_->After(std::chrono::milliseconds(5), [look] { (*look)(); });
+      loop_->After(std::chrono::milliseconds(5), [self = weak.lock()] { (*self)(); });
       return;
     }
     loop_->After(Delay(), [done, results] { done(results); });
-    loop_->After(Duration(0), [look] { *look = nullptr; });  // it owns itself
   };
   loop_->After(Delay(), [look] { (*look)(); });
 }
