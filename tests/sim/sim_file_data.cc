@@ -113,7 +113,7 @@ void SimFileData::Sync() {
   truncated_to_ = kNotTruncated;
 }
 
-SectorImage SimFileData::PartlyWrittenBack(Random& random) const {
+SectorImage SimFileData::PartlyWrittenBack(Random& random, bool whole_writes) const {
   SectorImage image = durable_;
   auto plan = static_cast<WritebackPlan>(random.Below(kWritebackPlans));
   if (plan == WritebackPlan::kNothing) return image;
@@ -124,7 +124,7 @@ SectorImage SimFileData::PartlyWrittenBack(Random& random) const {
   if (live_.size() > size) {
     uint64_t growth = live_.size() - size;
     bool whole = plan == WritebackPlan::kEverything || random.OneIn(2);
-    size += whole ? growth : random.Below(growth + 1);
+    size += whole ? growth : whole_writes ? 0 : random.Below(growth + 1);
   }
   uint64_t kept_prefix = random.Below(dirty_.size() + 1);
   uint64_t seen = 0;
@@ -148,13 +148,14 @@ SectorImage SimFileData::PartlyWrittenBack(Random& random) const {
 }
 
 void SimFileData::FailSync(Random& random) {
-  durable_ = PartlyWrittenBack(random);
+  // The machine is up: the size that the inode gets is one that the file has had.
+  durable_ = PartlyWrittenBack(random, /*whole_writes=*/true);
   dirty_.clear();
   truncated_to_ = kNotTruncated;
 }
 
 void SimFileData::LosePower(Random& random) {
-  durable_ = PartlyWrittenBack(random);
+  durable_ = PartlyWrittenBack(random, /*whole_writes=*/false);
   live_ = durable_;
   dirty_.clear();
   truncated_to_ = kNotTruncated;

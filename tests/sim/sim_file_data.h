@@ -68,7 +68,7 @@ class SimFileData {
  private:
   static constexpr uint64_t kNotTruncated = std::numeric_limits<uint64_t>::max();
 
-  SectorImage PartlyWrittenBack(Random& random) const;
+  SectorImage PartlyWrittenBack(Random& random, bool whole_writes) const;
 
   SectorImage live_;
   SectorImage durable_;
