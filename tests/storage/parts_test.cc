@@ -277,9 +277,10 @@ TEST(SyncServiceTest, EveryStrategyMakesDurableAndLatchesFailures) {
        {SyncStrategy::kFdatasync, SyncStrategy::kSyncfs, SyncStrategy::kAdaptive}) {
     sim::SimFileSystem disk(1);
     Answers answers;
-    auto pool = MakeIoThreadPool({});
     auto shard = MakeThreadExecutor("shard", SystemClock());
     auto other = MakeThreadExecutor("other", SystemClock());
+    // Goes before the executors, which its jobs post to.
+    auto pool = MakeIoThreadPool({});
     auto service = MakeSyncService(strategy, disk, *pool);
     constexpr size_t kFiles = 10;
     for (size_t i = 0; i < kFiles; ++i) {
