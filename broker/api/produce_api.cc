@@ -27,9 +27,19 @@ void ProduceApi::InitProducerId(const CallContext&, v1::InitProducerIdRequest re
            {"producer_epoch", absl::StrCat(current.producer_epoch())}}));
       return;
     }
-    // Always a new id: nobody keeps the epochs of an id that has no transactional id, so two calls
-    // with the same `current` would get the same epoch, and one producer's records would then count
-    // as retries of the other's.
+    absl::StatusOr<std::optional<int32_t>> epoch =
+        ids_->NextEpoch(ProducerId(current.producer_id()), current.producer_epoch());
+    if (!epoch.ok()) {
+      reply(epoch.status());
+      return;
+    }
+    if (epoch->has_value()) {
+      v1::InitProducerIdResponse response;
+      response.mutable_producer()->set_producer_id(current.producer_id());
+      response.mutable_producer()->set_producer_epoch(**epoch);
+      reply(std::move(response));
+      return;
+    }
   }
   ids_->Next([reply = std::move(reply)](absl::StatusOr<ProducerId> id) mutable {
     if (!id.ok()) {

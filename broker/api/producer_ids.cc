@@ -1,5 +1,6 @@
 #include "broker/api/producer_ids.h"
 
+#include <limits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -28,6 +29,27 @@ void ProducerIds::Next(Reply reply) {
   if (ask) Ask(state_, service_, self_);
 }
 
+absl::StatusOr<std::optional<int32_t>> ProducerIds::NextEpoch(ProducerId id, int32_t epoch) {
+  constexpr int32_t kEpochMax = std::numeric_limits<int16_t>::max();
+  MutexLock lock(&state_->mu);
+  if (state_->first_of_run.value() < 0 || id < state_->first_of_run) return std::nullopt;
+  const auto known = state_->epochs.find(id);
+  const int32_t last = known == state_->epochs.end() ? 0 : known->second;
+  if (epoch > last) {
+    return MakeError(
+        Reason::kUnknownProducer,
+        absl::StrCat("Producer ", id.value(), " epoch ", epoch,
+                     " was never given out: ask for a new id without `current`."),
+        {{"producer_id", absl::StrCat(id.value())}, {"producer_epoch", absl::StrCat(epoch)}});
+  }
+  if (last >= kEpochMax) return std::nullopt;
+  if (known == state_->epochs.end() && state_->epochs.size() >= kProducerEpochsMax) {
+    return std::nullopt;
+  }
+  state_->epochs[id] = last + 1;
+  return last + 1;
+}
+
 void ProducerIds::Ask(const std::shared_ptr<State>& state, metadata::MetadataService* service,
                       BrokerId self) {
   service->AllocateProducerIds(
@@ -39,6 +61,7 @@ void ProducerIds::Ask(const std::shared_ptr<State>& state, metadata::MetadataSer
           state->asking = false;
           if (block.ok()) {
             state->next = block->first;
+            if (state->first_of_run.value() < 0) state->first_of_run = block->first;
             state->end = ProducerId(block->first.value() + block->count);
           }
           std::vector<Reply> left;
