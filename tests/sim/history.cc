@@ -417,6 +417,12 @@ std::vector<History::FinalRecord> History::RecordsOf(std::string_view bytes) {
   return records;
 }
 
+int64_t History::SeenEnd(TopicPartitionId partition) const {
+  auto log = logs_.find(partition);
+  if (log == logs_.end() || log->second.entries.empty()) return 0;
+  return log->second.entries.rbegin()->first + 1;
+}
+
 void History::CheckFinal(TopicPartitionId partition, int64_t log_start, int64_t high_watermark,
                          const std::vector<FinalRecord>& records) {
   CheckLogStart(partition, log_start);
@@ -450,7 +456,10 @@ void History::CheckFinal(TopicPartitionId partition, int64_t log_start, int64_t 
     auto it = by_offset.find(offset);
     if (it == by_offset.end() || it->second != entry.value) {
       Violate(absl::StrCat(NameOf(partition), " offset ", offset, ": ", ToString(entry.value),
-                           entry.acknowledged ? " was acknowledged" : " was seen", " and is lost"));
+                           entry.acknowledged ? " was acknowledged" : " was seen", " and is lost",
+                           it == by_offset.end() ? "" : "; now there: ",
+                           it == by_offset.end() ? "" : ToString(it->second), " (the log has [",
+                           log_start, ", ", high_watermark, "))"));
     }
   }
   std::map<ValueId, int64_t> places;

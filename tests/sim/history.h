@@ -81,6 +81,8 @@ class History {
   };
   // The records of whole batches; none when the bytes are damaged.
   static std::vector<FinalRecord> RecordsOf(std::string_view batches);
+  // One past the last offset that a client has seen a record at.
+  int64_t SeenEnd(TopicPartitionId partition) const;
   void CheckFinal(TopicPartitionId partition, int64_t log_start, int64_t high_watermark,
                   const std::vector<FinalRecord>& records);
   // Topics as the metadata has them at the end: name -> id.

@@ -14,6 +14,7 @@ namespace {
 constexpr Duration kCallTimeout = std::chrono::seconds(2);
 constexpr Duration kRetryPauseMin = milliseconds(50);
 constexpr Duration kRetryPauseMax = milliseconds(500);
+constexpr int kScansAgainMax = 10;
 constexpr Duration kChurnPauseMin = milliseconds(100);
 constexpr Duration kChurnPauseMax = milliseconds(3'000);
 constexpr int32_t kGrowPartitionsMax = 6;
@@ -279,6 +280,12 @@ void SimVerifier::OnFetched(const std::shared_ptr<Scan>& scan, const v1::Partiti
   }
   scan->next = data.next_offset();
   if (scan->next < data.high_watermark()) return Fetch(scan);
+  // A record that nobody waits for (acks=0) may be stored while the scan's answer is under way, and
+  // be read by a consumer before that arrives. One that stays away is lost.
+  if (data.high_watermark() < world_.history->SeenEnd(scan->partition) &&
+      scan->again++ < kScansAgainMax) {
+    return Retry([this, scan] { Fetch(scan); });
+  }
   world_.history->CheckFinal(scan->partition, scan->log_start, data.high_watermark(),
                              scan->records);
   ends_[{scan->topic, scan->partition.partition}] = data.high_watermark();

@@ -61,6 +61,7 @@ class SimVerifier final : public SimClient {
     TopicPartitionId partition;
     int64_t log_start = -1;
     int64_t next = 0;
+    int again = 0;  // times that it waited for records which others have seen already
     std::vector<History::FinalRecord> records;
   };
   void AskMetadata();
