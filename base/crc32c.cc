@@ -4,14 +4,15 @@
 #include <cstddef>
 #include <cstring>
 
+#include "base/crc32c_kernels.h"
+
 #if defined(__x86_64__)
 #include <nmmintrin.h>
 #endif
 
 namespace catamaran {
+namespace crc32c {
 namespace {
-
-constexpr uint32_t kPolynomialReflected = 0x82F63B78;
 
 // Slicing by 8: table[k][b] is the CRC of byte b followed by k zero bytes.
 using Tables = std::array<std::array<uint32_t, 256>, 8>;
@@ -42,8 +43,9 @@ uint64_t LoadWord(const char* at) {
   return word;
 }
 
-// The three Raw functions work on the register itself, without the inversions at both ends.
-uint32_t RawPortable(uint32_t crc, const char* at, size_t length) {
+}  // namespace
+
+uint32_t ExtendPortable(uint32_t crc, const char* at, size_t length) {
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
   for (; length >= 8; at += 8, length -= 8) {
     uint64_t word = LoadWord(at) ^ crc;
@@ -59,6 +61,8 @@ uint32_t RawPortable(uint32_t crc, const char* at, size_t length) {
 
 #if defined(__x86_64__)
 
+namespace {
+
 // crc32q takes 3 cycles and one may start in each, so three streams run at once and are joined by
 // appending zeroes: the register of A ++ B is Shift(register of A, |B|) ^ register of B from 0.
 constexpr size_t kLongStreamBytes = 2048;
@@ -71,7 +75,7 @@ class ZeroShift {
   explicit ZeroShift(size_t bytes) {
     constexpr char kZeroes[kLongStreamBytes] = {};
     uint32_t images[32];
-    for (int bit = 0; bit < 32; ++bit) images[bit] = RawPortable(1U << bit, kZeroes, bytes);
+    for (int bit = 0; bit < 32; ++bit) images[bit] = ExtendPortable(1U << bit, kZeroes, bytes);
     for (int part = 0; part < 4; ++part) {
       for (uint32_t b = 0; b < 256; ++b) {
         uint32_t sum = 0;
@@ -92,8 +96,9 @@ class ZeroShift {
 };
 
 template <size_t kStreamBytes>
-__attribute__((target("sse4.2"))) uint32_t RawThreeStreams(uint32_t crc, const char** at,
-                                                           size_t* length, const ZeroShift& shift) {
+__attribute__((target("sse4.2"))) uint32_t ExtendThreeStreams(uint32_t crc, const char** at,
+                                                              size_t* length,
+                                                              const ZeroShift& shift) {
   const char* p = *at;
   const char* end = p + *length;
   for (; static_cast<size_t>(end - p) >= 3 * kStreamBytes; p += 3 * kStreamBytes) {
@@ -113,12 +118,14 @@ __attribute__((target("sse4.2"))) uint32_t RawThreeStreams(uint32_t crc, const c
   return crc;
 }
 
-__attribute__((target("sse4.2"))) uint32_t RawHardware(uint32_t crc, const char* at,
+}  // namespace
+
+__attribute__((target("sse4.2"))) uint32_t ExtendSse42(uint32_t crc, const char* at,
                                                        size_t length) {
   static const ZeroShift long_shift(kLongStreamBytes);
   static const ZeroShift short_shift(kShortStreamBytes);
-  crc = RawThreeStreams<kLongStreamBytes>(crc, &at, &length, long_shift);
-  crc = RawThreeStreams<kShortStreamBytes>(crc, &at, &length, short_shift);
+  crc = ExtendThreeStreams<kLongStreamBytes>(crc, &at, &length, long_shift);
+  crc = ExtendThreeStreams<kShortStreamBytes>(crc, &at, &length, short_shift);
   uint64_t wide = crc;
   for (; length >= 8; at += 8, length -= 8) wide = _mm_crc32_u64(wide, LoadWord(at));
   crc = static_cast<uint32_t>(wide);
@@ -126,27 +133,29 @@ __attribute__((target("sse4.2"))) uint32_t RawHardware(uint32_t crc, const char*
   return crc;
 }
 
-bool HasHardwareCrc() { return __builtin_cpu_supports("sse4.2") != 0; }
+bool HasSse42() { return __builtin_cpu_supports("sse4.2") != 0; }
 
 #else
 
-uint32_t RawHardware(uint32_t crc, const char* at, size_t length) {
-  return RawPortable(crc, at, length);
+bool HasSse42() { return false; }
+uint32_t ExtendSse42(uint32_t crc, const char* at, size_t length) {
+  return ExtendPortable(crc, at, length);
 }
-bool HasHardwareCrc() { return false; }
 
 #endif
 
-}  // namespace
-
-uint32_t ExtendCrc32c(uint32_t crc, std::string_view bytes) {
-  static const bool has_hardware = HasHardwareCrc();
-  return has_hardware ? ~RawHardware(~crc, bytes.data(), bytes.size())
-                      : ~RawPortable(~crc, bytes.data(), bytes.size());
+std::vector<Kernel> Kernels() {
+  std::vector<Kernel> kernels = {{"portable", ExtendPortable}};
+  if (HasSse42()) kernels.push_back({"sse4.2", ExtendSse42});
+  if (HasVpclmul()) kernels.push_back({"vpclmulqdq", ExtendVpclmul});
+  return kernels;
 }
 
-uint32_t ExtendCrc32cPortable(uint32_t crc, std::string_view bytes) {
-  return ~RawPortable(~crc, bytes.data(), bytes.size());
+}  // namespace crc32c
+
+uint32_t ExtendCrc32c(uint32_t crc, std::string_view bytes) {
+  static const auto extend = crc32c::Kernels().back().extend;
+  return ~extend(~crc, bytes.data(), bytes.size());
 }
 
 }  // namespace catamaran

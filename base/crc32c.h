@@ -1,5 +1,6 @@
 // CRC-32C (Castagnoli, polynomial 0x1EDC6F41 reflected), as record batch v2 and our own files use
-// it. "123456789" -> 0xE3069283. SSE4.2 when the processor has it, else tables. Thread-safe.
+// it. "123456789" -> 0xE3069283. SSE4.2 and VPCLMULQDQ where the processor has them, else tables.
+// Thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -10,8 +11,5 @@ namespace catamaran {
 // CRC of `bytes` appended to bytes whose CRC is `crc`; start with 0.
 uint32_t ExtendCrc32c(uint32_t crc, std::string_view bytes);
 inline uint32_t Crc32c(std::string_view bytes) { return ExtendCrc32c(0, bytes); }
-
-// The portable implementation, for tests of the fast one.
-uint32_t ExtendCrc32cPortable(uint32_t crc, std::string_view bytes);
 
 }  // namespace catamaran
