@@ -158,7 +158,7 @@ class Reader {
   absl::Status ReadSnapshot();
   absl::Status ReadLog(MetadataRevision first, bool is_last);
   absl::Status TakeEntry(const std::string& path, const Frame& frame);
-  absl::Status Cut(const std::string& path, File& file, uint64_t end);
+  absl::Status MakeDurable(const std::string& path, File& file, std::string_view good);
 
   FileSystem& fs_;
   const std::string directory_;
@@ -225,7 +225,8 @@ absl::Status Reader::ReadLog(MetadataRevision first, bool is_last) {
   bytes_ += end;
   if (!is_last) return absl::OkStatus();
   CATAMARAN_ASSIGN_OR_RETURN(std::shared_ptr<File> file, fs_.Open(path, OpenMode::kReadWrite));
-  if (end < bytes.size()) CATAMARAN_RETURN_IF_ERROR(Cut(path, *file, end));
+  CATAMARAN_RETURN_IF_ERROR(MakeDurable(path, *file, std::string_view(bytes).substr(0, end)));
+  contents_.tail_was_cut = end < bytes.size();
   // Emptied: its name tells the revision that it begins with, so it serves as it is when that fits.
   if (end == 0 && first != next_) {
     CATAMARAN_RETURN_IF_ERROR(fs_.Remove(path));
@@ -236,10 +237,12 @@ absl::Status Reader::ReadLog(MetadataRevision first, bool is_last) {
   return absl::OkStatus();
 }
 
-// The tail that a crash left is cut durably before anything is appended behind it.
-absl::Status Reader::Cut(const std::string& path, File& file, uint64_t end) {
-  contents_.tail_was_cut = true;
-  CATAMARAN_RETURN_IF_ERROR(file.Truncate(end));
+// What is replayed is acted on, so it must be durable first, and so must the cut of a torn tail. It
+// is written again, since the process before may have died of a failed sync, after which the page
+// cache shows bytes that the disk never got and that no sync would write.
+absl::Status Reader::MakeDurable(const std::string& path, File& file, std::string_view good) {
+  if (!good.empty()) CATAMARAN_RETURN_IF_ERROR(file.WriteAt(0, good));
+  CATAMARAN_RETURN_IF_ERROR(file.Truncate(good.size()));
   CATAMARAN_RETURN_IF_ERROR(file.SyncData());
   return fs_.SyncDirectory(ParentDirectory(path));
 }

@@ -17,6 +17,33 @@ namespace {
 
 constexpr size_t kSmallFileBytesMax = 4096;
 
+// Writes again what a scan found, in pieces of up to kScanWindowBytes. A process that died of a
+// failed sync may have left bytes that the page cache shows and the disk never got; no later sync
+// writes those, since the kernel takes them for clean (invariants.md S4). Bytes that the disk has
+// aren't endangered: they are overwritten by the same ones.
+class Rewriter {
+ public:
+  Rewriter(File& file, uint64_t position) : file_(file), position_(position) {}
+
+  absl::Status Add(std::string_view bytes) {
+    if (pending_.size() + bytes.size() > kScanWindowBytes) CATAMARAN_RETURN_IF_ERROR(Flush());
+    pending_.append(bytes);
+    return absl::OkStatus();
+  }
+  absl::Status Flush() {
+    if (pending_.empty()) return absl::OkStatus();
+    CATAMARAN_RETURN_IF_ERROR(file_.WriteAt(position_, pending_));
+    position_ += pending_.size();
+    pending_.clear();
+    return absl::OkStatus();
+  }
+
+ private:
+  File& file_;
+  uint64_t position_;
+  std::string pending_;
+};
+
 class Loader {
  public:
   Loader(FileSystem& fs, const LogIdentity& identity, const LogConfig& config, TimestampMs now)
@@ -228,26 +255,22 @@ absl::StatusOr<std::vector<BindEntry>> Loader::ReadBindFrom(SegmentFiles& files,
   return entries;
 }
 
-// Makes the bind file say what the scan found. What an entry says of the sync is kept when the
-// entry is right, else it claims nothing beyond the recovery point. Not synced: no more than an
-// append's.
+// Makes the bind file say what the scan found, and writes it even where it says so already, for the
+// Rewriter's reason. What an entry says of the sync is kept when the entry is right, else it claims
+// nothing beyond the recovery point. Not synced: no more than an append's.
 absl::Status Loader::MendBind(Segment& segment, uint64_t from_ordinal,
                               const std::vector<BindEntry>& scanned, std::vector<BindEntry> old) {
   std::string bytes;
-  bool changed = old.size() != scanned.size() ||
-                 FileSize(segment.base, kBindSuffix) != segment.batches * kBindEntryBytes;
   for (size_t i = 0; i < scanned.size(); ++i) {
     BindEntry entry = scanned[i];
     if (i < old.size() && old[i].base_offset == entry.base_offset &&
         old[i].leader_epoch == entry.leader_epoch && old[i].binding == entry.binding) {
       entry.synced_end = old[i].synced_end;
-    } else {
-      changed = true;
     }
     AppendBindEntry(entry, &bytes);
   }
-  if (!changed) return absl::OkStatus();
   if (!Has(SegmentFileName(segment.base, kBindSuffix))) {
+    if (bytes.empty()) return absl::OkStatus();
     CATAMARAN_RETURN_IF_ERROR(segment.files->bind.Create());
     CATAMARAN_RETURN_IF_ERROR(fs_.SyncDirectory(identity_.directory));
   }
@@ -275,6 +298,7 @@ absl::StatusOr<bool> Loader::ScanSegment(size_t index) {
                              ReadBindFrom(*segment.files, from_ordinal));
   std::vector<BindEntry> scanned;
   BatchScanner scanner(segment.files->log, segment.bytes, size, BatchScanner::Check::kCrc);
+  Rewriter rewriter(segment.files->log, segment.bytes);
   while (true) {
     CATAMARAN_ASSIGN_OR_RETURN(const auto step, scanner.Next());
     if (step != BatchScanner::Step::kBatch) break;
@@ -287,7 +311,9 @@ absl::StatusOr<bool> Loader::ScanSegment(size_t index) {
                &state_.producers);
     state_.end = segment.end;
     state_.recovered_bytes += static_cast<int64_t>(header.size_bytes());
+    CATAMARAN_RETURN_IF_ERROR(rewriter.Add(scanner.bytes()));
   }
+  CATAMARAN_RETURN_IF_ERROR(rewriter.Flush());
   const bool last = index + 1 == state_.segments.size();
   CATAMARAN_ASSIGN_OR_RETURN(const bool zeroes,
                              IsZeroToEnd(segment.files->log, segment.bytes, size));

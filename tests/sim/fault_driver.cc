@@ -137,9 +137,14 @@ void FaultDriver::StartLater() {
 
 void FaultDriver::StartNow() {
   if (std::exchange(sync_failed_, disk_trouble_ && sync_failed_)) {
-    // The page cache may show bytes that never reached the disk: the machine has to go down, too.
-    broker_->LosePowerWhileDown();
-    data_lost_ = true;
+    // The page cache may show bytes that never reached the disk. Recovery has to live with that, or
+    // the machine goes down, too.
+    if (random_.OneIn(2)) {
+      broker_->LosePowerWhileDown();
+      data_lost_ = true;
+    } else {
+      ++(*coverage_)["process restart after a failed sync"];
+    }
   }
   // What is lost is lost by now: nothing of the last life is under way any more.
   if (std::exchange(data_lost_, false)) history_->OnUnsyncedDataLost();

@@ -64,6 +64,39 @@ TEST(FaultTest, FailedSyncLatchesUntilReopened) {
   EXPECT_TRUE(h.Append(BatchSpec{}).ok());
 }
 
+// The page cache shows what the disk never got, and no sync writes it: what a restart of the
+// process alone recovers must be on disk nevertheless.
+TEST(FaultTest, WhatARestartRecoversAfterAFailedSyncSurvivesAPowerCut) {
+  for (uint64_t seed = 1; seed <= 50; ++seed) {
+    SCOPED_TRACE(testing::Message() << "seed " << seed);
+    SimFileSystem disk(seed);
+    LogHarness h(disk, SmallSegments());
+    ASSERT_TRUE(h.Open().ok());
+    Fill(h, 3);
+    ASSERT_TRUE(h.Sync().ok());
+    Fill(h, 30, 400);
+    disk.FailNext(SimDiskOperation::kSync);
+    ASSERT_FALSE(h.Sync().ok());
+    h.Drop();
+    DropCaches();
+    ASSERT_TRUE(h.Open().ok());
+    const Offset recovered = h.log().end();
+    EXPECT_EQ(recovered, Offset(33)) << "only the process died";
+    EXPECT_EQ(h.log().synced_end(), recovered);
+    const auto before = h.ReadBatches(Offset(0));
+    ASSERT_TRUE(before.ok()) << before.status();
+    h.Drop();
+    DropCaches();
+    disk.Restart();
+    const absl::Status opened = h.Open();
+    ASSERT_TRUE(opened.ok()) << opened;
+    EXPECT_EQ(h.log().end(), recovered);
+    const auto after = h.ReadBatches(Offset(0));
+    ASSERT_TRUE(after.ok()) << after.status();
+    EXPECT_EQ(*after, *before);
+  }
+}
+
 TEST(FaultTest, FailedWriteLatchesAndShowsNothing) {
   SimFileSystem disk(1);
   LogHarness h(disk);
