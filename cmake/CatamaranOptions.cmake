@@ -32,8 +32,9 @@ if(CATAMARAN_SANITIZE)
     add_compile_options(-Wno-maybe-uninitialized -Wno-stringop-overflow -Wno-array-bounds
                         -Wno-stringop-overread)
   endif()
+  # No detect_stack_use_after_return: GCC 12 places what is aligned to 64 bytes wrongly in its fake stack.
   set(CATAMARAN_TEST_ENVIRONMENT
-      "ASAN_OPTIONS=detect_odr_violation=0:detect_stack_use_after_return=1:strict_string_checks=1"
+      "ASAN_OPTIONS=detect_odr_violation=0:detect_stack_use_after_return=0:strict_string_checks=1"
       "LSAN_OPTIONS=suppressions=${CMAKE_CURRENT_LIST_DIR}/lsan.supp:print_suppressions=0"
       "TSAN_OPTIONS=suppressions=${CMAKE_CURRENT_LIST_DIR}/tsan.supp:second_deadlock_stack=1:history_size=4"
       "UBSAN_OPTIONS=print_stacktrace=1")

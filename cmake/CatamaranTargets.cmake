@@ -49,7 +49,8 @@ function(catamaran_check)
     set(ARG_TIMEOUT 120)
   endif()
   add_test(NAME ${ARG_NAME} COMMAND ${ARG_COMMAND} WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
-  set_tests_properties(${ARG_NAME} PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS "${ARG_LABELS}")
+  set_tests_properties(${ARG_NAME} PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS "${ARG_LABELS}"
+                       ENVIRONMENT "${CATAMARAN_TEST_ENVIRONMENT}")
 endfunction()
 
 # catamaran_fuzzer(NAME name SOURCES a_fuzz.cc [DEPS ...] [GRPC]): libFuzzer under CATAMARAN_FUZZ, else a
