@@ -62,6 +62,7 @@ enum class Outcome : uint8_t {
   X(kWatchExpired, "WATCH_EXPIRED", kOutOfRange, false, kRejected)                          \
   X(kDirectoryInUse, "DIRECTORY_IN_USE", kFailedPrecondition, false, kRejected)             \
   X(kDirectoryMismatch, "DIRECTORY_MISMATCH", kFailedPrecondition, false, kRejected)        \
+  X(kAddressInUse, "ADDRESS_IN_USE", kFailedPrecondition, false, kRejected)                 \
   X(kUnsupportedVersion, "UNSUPPORTED_VERSION", kFailedPrecondition, false, kRejected)      \
   X(kNotSupported, "NOT_SUPPORTED", kUnimplemented, false, kRejected)                       \
   X(kCancelled, "CANCELLED", kCancelled, false, kUnknown)

@@ -48,7 +48,6 @@ struct BrokerConfig {
   // threads
   int64_t shards = 0;  // 0: one a core
   int64_t io_threads = 0;
-  int64_t http_threads = 0;
   // durability
   std::string sync_strategy;
   // storage

@@ -95,8 +95,6 @@ constexpr ConfigKey kKeys[] = {
            &Config::shards),
     Number("threads", "io", kInteger, "2", 1, 64,
            "Threads for each of writes, syncs and cold reads.", &Config::io_threads),
-    Number("threads", "http", kInteger, "2", 1, 16, "Threads for metrics and probes.",
-           &Config::http_threads),
     Text("durability", "sync_strategy", kEnum, "adaptive", "fdatasync|syncfs|adaptive",
          "How a round of group commit reaches the disk: fdatasync per file, one syncfs, or the "
          "first "

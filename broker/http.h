@@ -1,4 +1,5 @@
-// The second port: metrics and probes over HTTP/1.1, on a few threads, kept off the data path.
+// The second port: metrics and probes over HTTP/1.1, on one thread of its own
+// (broker/http_loop.h), kept off the data path.
 //
 //   GET /metrics   Prometheus text
 //   GET /livez     200 while the process works at all
@@ -26,10 +27,9 @@ struct ProbeCheck {
 struct HttpOptions {
   std::string host = "127.0.0.1";
   int port = 0;  // 0: any free port
-  int threads = 2;
 };
 
-// What the server asks; thread-safe and quick.
+// What the server asks, on its thread; thread-safe, and never waiting for a disk.
 struct HttpSources {
   absl::AnyInvocable<std::string() const> metrics;
   absl::AnyInvocable<std::vector<ProbeCheck>() const> live;
@@ -37,13 +37,9 @@ struct HttpSources {
   absl::AnyInvocable<std::vector<ProbeCheck>() const> started;
 };
 
-// Accepted connections that wait for a thread; more wait in the kernel's backlog.
-inline constexpr size_t kHttpQueueMax = 64;
-inline constexpr int kHttpTimeoutSeconds = 5;
-
 class HttpServer {
  public:
-  // Listens when it returns. kInvalidArgument when the address can't be bound.
+  // Listens when it returns. kAddressInUse; kInvalidConfig when the host isn't ours.
   static absl::StatusOr<std::unique_ptr<HttpServer>> Start(const HttpOptions& options,
                                                            HttpSources sources);
   virtual ~HttpServer() = default;  // stops and joins

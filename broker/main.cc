@@ -55,7 +55,7 @@ ExitCode ExitCodeOf(const absl::Status& status) {
     case Reason::kDirectoryInUse:
     case Reason::kDirectoryMismatch:
     case Reason::kUnsupportedVersion:
-    case Reason::kInvalidArgument:  // an address that can't be listened on
+    case Reason::kAddressInUse:
       return kConflict;
     default:
       return kFailure;

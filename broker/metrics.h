@@ -34,7 +34,8 @@ namespace catamaran::broker {
   X(kLogsOpened, "log_opens_total", "", "Partition logs opened")                                 \
   X(kLogRecoveries, "log_recoveries_total", "", "Partition logs that were scanned at opening")   \
   X(kLogTailsCut, "log_tails_cut_total", "", "Torn tails that recovery cut")                     \
-  X(kSegmentsDeleted, "log_segments_deleted_total", "", "Segments that retention removed")       \
+  X(kSegmentsDeleted, "log_segments_deleted_total", "",                                          \
+    "Segments that retention or delete-records removed")                                         \
   X(kRpcRefusedOverload, "rpc_refused_overload_total", "",                                       \
     "Calls and messages refused because a limit was reached")                                    \
   X(kConnections, "rpc_connections_total", "", "Streams that were opened")

@@ -15,6 +15,7 @@ BrokerNode::BrokerNode(NodeSeams seams, std::vector<Executor*> shards, NodeOptio
                .executor = shards.front(),
                .catalog = catalog_.get(),
                .replicas = &replicas_,
+               .producer_ids = &producer_ids_,
                .counters = seams.counters,
                .random = &random_,
                .limits = options.limits},

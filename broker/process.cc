@@ -18,6 +18,7 @@
 #include "base/thread_executor.h"
 #include "broker/heartbeat.h"
 #include "broker/http.h"
+#include "broker/listen.h"
 #include "broker/logging.h"
 #include "broker/metrics_export.h"
 #include "broker/node.h"
@@ -278,8 +279,11 @@ absl::Status BrokerProcessImpl::StartNode() {
   handlers.offsets = &node_->offsets_api();
   handlers.topics = topic_api_.get();
   handlers.cluster = cluster_api_.get();
+  // gRPC would say no more than that it can't.
+  const HostPort listen = *ParseHostPort(config_.listen_client);
+  CATAMARAN_RETURN_IF_ERROR(CheckListenable(listen.host, listen.port, "listen.client"));
   CATAMARAN_ASSIGN_OR_RETURN(rpc_, RpcServer::Start(MakeRpcOptions(), handlers));
-  client_address_ = *ParseHostPort(config_.listen_client);
+  client_address_ = listen;
   client_address_.port = rpc_->port();
   return absl::OkStatus();
 }
@@ -325,9 +329,8 @@ absl::Status BrokerProcessImpl::Register() {
 std::vector<SampledGauge> BrokerProcessImpl::MakeGauges() {
   std::vector<SampledGauge> gauges;
   auto space = [this](bool total) {
-    absl::StatusOr<FreeSpace> free = fs_->GetFreeSpace();
-    if (!free.ok()) return 0.0;
-    return static_cast<double>(total ? free->total_bytes : free->free_bytes);
+    FreeSpace free = node_->replicas().free_space();
+    return static_cast<double>(total ? free.total_bytes : free.free_bytes);
   };
   gauges.push_back({"storage_free_bytes",
                     "Free bytes on the data directory's file system",
@@ -397,6 +400,12 @@ std::vector<ProbeCheck> BrokerProcessImpl::Ready() const {
       {"metadata_log", health.ok(),
        health.ok() ? std::string() : std::string(metadata::FromAbsl(health.message()))});
   checks.push_back({"serving", !stopping_, stopping_ ? "the broker is stopping" : ""});
+  // Both stay "ok": another broker can't take over what this one holds, and reads go on.
+  const bool full = node_->replicas().storage_full();
+  checks.push_back({"storage", true,
+                    full ? "the disk is full up to its reserve: produce requests are refused until "
+                           "records or topics are deleted, retention is lowered or space is added"
+                         : ""});
   int64_t failed = counters_.Get(Gauge::kLogsFailed);
   if (failed > 0) checks.push_back({"logs", true, Cat(failed, " partition logs have failed")});
   return checks;
@@ -411,7 +420,6 @@ absl::Status BrokerProcessImpl::StartHttp() {
   HttpOptions http;
   http.host = http_address_.host;
   http.port = http_address_.port;
-  http.threads = static_cast<int>(config_.http_threads);
   HttpSources sources;
   sources.metrics = [this] { return metrics_->Text(); };
   sources.live = [this] { return Live(); };

@@ -1,6 +1,7 @@
 #include "broker/replica_manager.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/batch/batch.h"
 #include "base/check.h"
@@ -12,7 +13,8 @@ struct ReplicaManager::SpaceWatch : std::enable_shared_from_this<SpaceWatch> {
   NodeSeams seams;
   ReplicaManagerOptions options;
   Executor* executor = nullptr;
-  std::shared_ptr<std::atomic<bool>> full;
+  std::shared_ptr<SpaceBudget> budget;
+  bool was_full = false;
   std::atomic<bool> stopped{false};
 
   void Check() {
@@ -26,8 +28,9 @@ struct ReplicaManager::SpaceWatch : std::enable_shared_from_this<SpaceWatch> {
   void OnChecked(const absl::StatusOr<FreeSpace>& space) {
     if (stopped) return;
     if (space.ok()) {
-      bool now_full = space->free_bytes < options.free_bytes_min;
-      if (full->exchange(now_full) != now_full && seams.warn) {
+      budget->Refill(*space);
+      bool now_full = budget->full();
+      if (std::exchange(was_full, now_full) != now_full && seams.warn) {
         seams.warn(now_full ? "the disk is full up to the reserve: produce requests are refused"
                             : "there is space on the disk again: produce requests are taken");
       }
@@ -42,15 +45,14 @@ ReplicaManager::ReplicaManager(std::vector<Executor*> shards, NodeSeams seams,
                                std::shared_ptr<TopicCatalog> catalog, ReplicaManagerOptions options)
     : seams_(std::move(seams)),
       options_(options),
-      storage_full_(std::make_shared<std::atomic<bool>>(false)) {
+      space_(std::make_shared<SpaceBudget>(options.free_bytes_min)) {
   CATAMARAN_CHECK(!shards.empty(), "a node needs a shard");
   const size_t count = shards.size();
   for (size_t i = 0; i < count; ++i) {
     auto owns = [i, count](std::string_view topic, PartitionIndex partition) {
       return ShardIndex(topic, partition, count) == i;
     };
-    shards_.push_back(
-        std::make_shared<ReplicaShard>(shards[i], seams_, catalog, owns, storage_full_));
+    shards_.push_back(std::make_shared<ReplicaShard>(shards[i], seams_, catalog, owns, space_));
   }
 }
 
@@ -68,7 +70,7 @@ void ReplicaManager::Start(absl::AnyInvocable<void(absl::Status)> ready) {
   space_watch_->seams = seams_;
   space_watch_->options = options_;
   space_watch_->executor = shards_[0]->executor();
-  space_watch_->full = storage_full_;
+  space_watch_->budget = space_;
   space_watch_->Check();
 
   auto listed = std::make_shared<absl::StatusOr<std::vector<FileInfo>>>(absl::CancelledError());

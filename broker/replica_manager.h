@@ -54,7 +54,10 @@ class ReplicaManager {
 
   // Names a read to CancelReads; never 0.
   uint64_t NextReadToken() { return next_token_.fetch_add(1, std::memory_order_relaxed); }
-  bool storage_full() const { return storage_full_->load(std::memory_order_relaxed); }
+  // Whether produce requests are refused because the disk is full up to the reserve.
+  bool storage_full() const { return space_->full(); }
+  // As it was within the last `free_space_interval`; zeroes before Start().
+  FreeSpace free_space() const { return space_->space(); }
   const std::vector<std::shared_ptr<ReplicaShard>>& shards() const { return shards_; }
 
  private:
@@ -68,7 +71,7 @@ class ReplicaManager {
 
   const NodeSeams seams_;
   const ReplicaManagerOptions options_;
-  const std::shared_ptr<std::atomic<bool>> storage_full_;
+  const std::shared_ptr<SpaceBudget> space_;
   std::vector<std::shared_ptr<ReplicaShard>> shards_;
   std::shared_ptr<SpaceWatch> space_watch_;
   std::atomic<uint64_t> next_token_{1};

@@ -43,12 +43,12 @@ absl::Status MoveAside(FileSystem& fs, const std::string& directory) {
 ReplicaShard::ReplicaShard(Executor* executor, NodeSeams seams,
                            std::shared_ptr<TopicCatalog> catalog,
                            std::function<bool(std::string_view, PartitionIndex)> owns,
-                           std::shared_ptr<const std::atomic<bool>> storage_full)
+                           std::shared_ptr<SpaceBudget> space)
     : executor_(executor),
       seams_(std::move(seams)),
       catalog_(std::move(catalog)),
       owns_(std::move(owns)),
-      storage_full_(std::move(storage_full)) {}
+      space_(std::move(space)) {}
 
 Times ReplicaShard::Now() const { return {seams_.clock->Now(), seams_.clock->WallNow()}; }
 
@@ -60,7 +60,7 @@ void ReplicaShard::Warn(const std::string& text) const {
 
 void ReplicaShard::Produce(TopicPartitionId partition, ProduceCommand command) {
   executor_->Post([self = shared_from_this(), partition, command = std::move(command)]() mutable {
-    if (self->storage_full_->load(std::memory_order_relaxed)) {
+    if (!self->space_->Take(static_cast<int64_t>(command.batch.size()))) {
       if (command.reply != nullptr) command.reply(StorageFull());
       return;
     }
@@ -272,7 +272,24 @@ void ReplicaShard::Drain(const ReplicaRef& replica) {
     if (out.closed) OnClosed(replica);
   }
   if (replica->opening_at_start) CountOpenedAtStart(replica);
+  CountLevels(*replica);
   Arm(replica);
+}
+
+void ReplicaShard::CountLevels(Replica& replica) {
+  const ReplicaCore& core = replica.core;
+  auto level = [this](Gauge gauge, auto& counted, auto now) {
+    if (counted == now) return;
+    seams_.counters->Change(gauge, static_cast<int64_t>(now) - static_cast<int64_t>(counted));
+    counted = now;
+  };
+  const bool closed = core.phase() == ReplicaPhase::kClosed;
+  const bool unhealthy = core.phase() == ReplicaPhase::kFailed ||
+                         (core.log() != nullptr && !core.log()->health().ok());
+  level(Gauge::kParkedFetches, replica.parked_reads, static_cast<int64_t>(core.parked_reads()));
+  level(Gauge::kLogsOpen, replica.open, core.log() != nullptr && !closed);
+  level(Gauge::kLogsFailed, replica.failed,
+        (replica.failed || unhealthy) && !(closed && core.removed()));
 }
 
 void ReplicaShard::StartOpen(const ReplicaRef& replica) {
@@ -304,7 +321,6 @@ void ReplicaShard::StartOpen(const ReplicaRef& replica) {
           storage::LogStats stats = (**opened)->stats();
           if (stats.recovered_bytes > 0) self->seams_.counters->Add(Counter::kLogRecoveries);
           if (stats.truncated_bytes > 0) self->seams_.counters->Add(Counter::kLogTailsCut);
-          self->seams_.counters->Change(Gauge::kLogsOpen, 1);
         } else {
           self->Warn(absl::StrCat("can't open the log of ", replica->core.identity().directory,
                                   ": ", std::string(opened->status().message())));
@@ -359,14 +375,22 @@ void ReplicaShard::StartSync(const ReplicaRef& replica, storage::SyncTarget targ
 void ReplicaShard::StartMaintenance(const ReplicaRef& replica, storage::MaintenanceJob job) {
   auto running = std::make_shared<storage::MaintenanceJob>(std::move(job));
   // Closing is waited for, and many logs close together: they share the lane with more threads.
-  IoLane lane =
-      replica->core.phase() == ReplicaPhase::kClosing ? IoLane::kSync : IoLane::kBackground;
+  const bool closing = replica->core.phase() == ReplicaPhase::kClosing;
+  const IoLane lane = closing ? IoLane::kSync : IoLane::kBackground;
   seams_.pool->Submit(
       lane, [running]() { running->Run(); }, executor_,
-      [self = shared_from_this(), replica, running]() {
+      [self = shared_from_this(), replica, running, closing]() {
         if (!running->status().ok()) {
           self->Warn(absl::StrCat("maintenance of ", replica->core.identity().directory,
                                   " failed: ", std::string(running->status().message())));
+          // A log that isn't closed cleanly keeps the run from being told as clean.
+          if (closing && !replica->failed) {
+            replica->failed = true;
+            self->seams_.counters->Change(Gauge::kLogsFailed, 1);
+          }
+        } else if (running->segments_to_remove() > 0) {
+          self->seams_.counters->Add(Counter::kSegmentsDeleted,
+                                     static_cast<int64_t>(running->segments_to_remove()));
         }
         replica->core.OnMaintenanceDone(std::move(*running));
         self->Drain(replica);

@@ -2,7 +2,6 @@
 // seams.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -18,6 +17,7 @@
 #include "base/ids.h"
 #include "broker/metrics.h"
 #include "broker/replica/replica_core.h"
+#include "broker/space_budget.h"
 #include "broker/topic_catalog.h"
 #include "metadata/image.h"
 #include "storage/sync_service.h"
@@ -50,10 +50,9 @@ inline constexpr Duration kDeadlineResolution = std::chrono::milliseconds(1);
 // run on the executor.
 class ReplicaShard : public std::enable_shared_from_this<ReplicaShard> {
  public:
-  // `storage_full` is set while free space is under the reserve.
   ReplicaShard(Executor* executor, NodeSeams seams, std::shared_ptr<TopicCatalog> catalog,
                std::function<bool(std::string_view topic, PartitionIndex)> owns,
-               std::shared_ptr<const std::atomic<bool>> storage_full);
+               std::shared_ptr<SpaceBudget> space);
 
   // Any thread.
   void Produce(TopicPartitionId partition, ProduceCommand command);
@@ -80,6 +79,10 @@ class ReplicaShard : public std::enable_shared_from_this<ReplicaShard> {
     ReplicaCore core;
     bool armed = false;             // is in armed_
     bool opening_at_start = false;  // counted in opening_at_start_
+    // What the gauges count of it.
+    int64_t parked_reads = 0;
+    bool open = false;
+    bool failed = false;  // stays so until a restart, or until its topic is deleted
   };
   using ReplicaRef = std::shared_ptr<Replica>;
 
@@ -92,6 +95,7 @@ class ReplicaShard : public std::enable_shared_from_this<ReplicaShard> {
   void CountOpenedAtStart(const ReplicaRef& replica);
   // By value: it goes out of replicas_, where the caller may have found it.
   void CloseReplica(ReplicaRef replica, bool remove, const absl::Status& reason);
+  void CountLevels(Replica& replica);
 
   // Carries out what the core decided, until it decides nothing more.
   void Drain(const ReplicaRef& replica);
@@ -115,7 +119,7 @@ class ReplicaShard : public std::enable_shared_from_this<ReplicaShard> {
   const NodeSeams seams_;
   const std::shared_ptr<TopicCatalog> catalog_;
   const std::function<bool(std::string_view, PartitionIndex)> owns_;
-  const std::shared_ptr<const std::atomic<bool>> storage_full_;
+  const std::shared_ptr<SpaceBudget> space_;
 
   // Ordered, so that the simulation sees one order. Replicas that serve or will.
   std::map<TopicPartitionId, ReplicaRef> replicas_;

@@ -2,6 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/error.h"
+#include "metadata/commands.h"
 
 namespace catamaran::broker {
 namespace {
@@ -14,6 +15,17 @@ absl::Status UnknownTopic(std::string_view name) {
                    absl::StrCat("There is no topic '", std::string(name),
                                 "'. Create it first, or check the name."),
                    {{"topic", std::string(name)}});
+}
+
+absl::StatusOr<TopicId> ParseTopicId(std::string_view id_bytes) {
+  std::optional<Uuid> id = Uuid::FromBytes(id_bytes);
+  if (!id.has_value()) {
+    return MakeError(Reason::kInvalidArgument,
+                     absl::StrCat("A topic id has 16 bytes, not ", id_bytes.size(),
+                                  ": take it from the metadata."),
+                     {{"field", "topic_id"}});
+  }
+  return TopicId{*id};
 }
 
 }  // namespace
@@ -74,9 +86,11 @@ absl::StatusOr<CatalogTopicRef> TopicCatalog::FindByName(std::string_view name,
     return MakeError(Reason::kInvalidArgument, "The topic's name is missing: set `topic`.",
                      {{"field", "topic"}});
   }
+  if (!id_bytes.empty()) CATAMARAN_RETURN_IF_ERROR(ParseTopicId(id_bytes).status());
   metadata::TopicRef topic = service_->image()->FindTopic(name);
   if (topic == nullptr) {
-    return UnknownTopic(name.substr(0, metadata::kTopicNameBytesMax));
+    CATAMARAN_RETURN_IF_ERROR(metadata::ValidateTopicName(name, /*internal=*/true));
+    return UnknownTopic(name);
   }
   if (!id_bytes.empty() && id_bytes != topic->id.uuid.ToBytes()) {
     return MakeError(
@@ -90,14 +104,8 @@ absl::StatusOr<CatalogTopicRef> TopicCatalog::FindByName(std::string_view name,
 }
 
 absl::StatusOr<CatalogTopicRef> TopicCatalog::FindById(std::string_view id_bytes) {
-  std::optional<Uuid> id = Uuid::FromBytes(id_bytes);
-  if (!id.has_value()) {
-    return MakeError(Reason::kInvalidArgument,
-                     absl::StrCat("A topic id has 16 bytes, not ", id_bytes.size(),
-                                  ": take it from the metadata."),
-                     {{"field", "topic_id"}});
-  }
-  return FindById(TopicId{*id});
+  CATAMARAN_ASSIGN_OR_RETURN(TopicId id, ParseTopicId(id_bytes));
+  return FindById(id);
 }
 
 absl::StatusOr<CatalogTopicRef> TopicCatalog::FindById(TopicId id) {

@@ -40,7 +40,8 @@ class TopicCatalog {
   TopicCatalog(metadata::MetadataService* service, BrokerId self, metadata::TopicDefaults defaults)
       : service_(service), self_(self), defaults_(std::move(defaults)) {}
 
-  // kInvalidArgument (empty name, an id that isn't 16 bytes), kUnknownTopic, kTopicIdMismatch.
+  // kInvalidArgument (no name, an id that isn't 16 bytes), kInvalidTopicName, kUnknownTopic,
+  // kTopicIdMismatch.
   // `id_bytes` may be empty: not checked.
   absl::StatusOr<CatalogTopicRef> FindByName(std::string_view name, std::string_view id_bytes = {});
   absl::StatusOr<CatalogTopicRef> FindById(std::string_view id_bytes);

@@ -110,7 +110,7 @@ struct ControllerLimits {
 };
 
 // kInvalidTopicName unless 1 to 249 characters of [a-zA-Z0-9._-], not "." or "..", and not
-// beginning with "__" unless `internal`.
+// beginning with "__" unless `internal`. (A new topic's name can't begin with '-' either.)
 absl::Status ValidateTopicName(std::string_view name, bool internal);
 
 }  // namespace catamaran::metadata

@@ -114,6 +114,14 @@ void AddPartitions(TopicId topic, int32_t from, int32_t to, const std::vector<Br
 absl::StatusOr<Decision> Decide(const CreateTopicCommand& command, const MetadataImage& image,
                                 const ControllerLimits& limits, Random& random) {
   CATAMARAN_RETURN_IF_ERROR(ValidateTopicName(command.name, command.internal));
+  // Stricter than Kafka: command lines, ours too, would take the name for a flag.
+  if (command.name.starts_with('-')) {
+    return MakeError(Reason::kInvalidTopicName,
+                     Cat("'", command.name,
+                         "' can't name a topic: names that begin with '-' look "
+                         "like flags of a command. Begin with a letter or a digit."),
+                     {{"topic", command.name}});
+  }
   if (image.FindTopic(command.name) != nullptr) {
     return MakeError(Reason::kTopicExists, Cat("There is a topic '", command.name, "' already."),
                      {{"topic", command.name}});

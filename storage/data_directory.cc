@@ -109,9 +109,12 @@ absl::StatusOr<std::optional<DirectoryIdentity>> Inspect(
                          stranger, "). Use an empty directory, or restore the file."),
                      {{"found", stranger}});
   }
-  CATAMARAN_ASSIGN_OR_RETURN(const std::string text,
-                             ReadWholeFile(fs, std::string(kIdentityFile), kIdentityBytesMax));
-  CATAMARAN_ASSIGN_OR_RETURN(DirectoryIdentity identity, DecodeIdentity(text));
+  const auto text = ReadWholeFile(fs, std::string(kIdentityFile), kIdentityBytesMax);
+  if (ReasonOf(text.status()) == Reason::kLimitExceeded) {
+    return Unreadable(Cat("it has more than ", kIdentityBytesMax, " bytes."));
+  }
+  CATAMARAN_RETURN_IF_ERROR(text.status());
+  CATAMARAN_ASSIGN_OR_RETURN(DirectoryIdentity identity, DecodeIdentity(*text));
   if (identity.node != expected.node) {
     return Mismatch("node", Cat(identity.node.value()), Cat(expected.node.value()));
   }

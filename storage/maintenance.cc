@@ -262,6 +262,10 @@ MaintenanceJob& MaintenanceJob::operator=(MaintenanceJob&&) noexcept = default;
 MaintenanceJob::~MaintenanceJob() = default;
 const absl::Status& MaintenanceJob::status() const { return state_->status; }
 
+size_t MaintenanceJob::segments_to_remove() const {
+  return state_->kind == State::Kind::kMoveLogStart ? state_->to_remove.size() : 0;
+}
+
 void MaintenanceJob::Run() {
   State& state = *state_;
   MutexLock lock(state.running.get());

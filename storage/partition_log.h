@@ -142,6 +142,8 @@ class MaintenanceJob {
   ~MaintenanceJob();
   void Run();
   const absl::Status& status() const;
+  // How many segments it removes because retention, or delete-records, is past them.
+  size_t segments_to_remove() const;
 
  private:
   friend class PartitionLog;

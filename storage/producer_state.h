@@ -47,6 +47,9 @@ using ProducerMap = absl::flat_hash_map<ProducerId, ProducerEntry>;
 // Changes of one write job over a ProducerMap that stays as it is until the write has succeeded.
 class ProducerOverlay {
  public:
+  // As Kafka: a new epoch of a producer that is known begins at sequence 0, one that isn't known
+  // (it may have expired) begins anywhere. So a client sends its second batch of an identity to a
+  // partition only when the first is acknowledged.
   // What to do with a batch that has a producer: nullopt: append it; else it is a duplicate and
   // this is the first append's answer; or kProducerFenced, kOutOfOrderSequence, kLimitExceeded.
   absl::StatusOr<std::optional<Appended>> Check(const ProducerMap& base,

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <limits>
 
 #include "absl/strings/str_cat.h"
@@ -125,8 +126,9 @@ class RecordChecker {
         options_(options),
         create_time_(options.timestamp_type == TimestampType::kCreateTime),
         earliest_(options.timestamp_before_max_ms == INT64_MAX
-                      ? std::numeric_limits<int64_t>::min()
-                      : AddSaturated(options.now.value(), -options.timestamp_before_max_ms)),
+                      ? 0  // no bound: no timestamp but -1 is negative
+                      : std::max<int64_t>(0, AddSaturated(options.now.value(),
+                                                          -options.timestamp_before_max_ms))),
         latest_(AddSaturated(options.now.value(), options.timestamp_after_max_ms)) {}
 
   absl::Status Check(std::string_view section) {

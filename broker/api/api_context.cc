@@ -115,7 +115,8 @@ absl::Status ValidateBatch(std::string_view batch, const metadata::TopicConfig& 
                      "transactional bit.",
                      {{"producer_id", absl::StrCat(header.producer_id.value())}});
   }
-  return absl::OkStatus();
+  if (!header.has_producer()) return absl::OkStatus();
+  return context.producer_ids->Check(header.producer_id, header.producer_epoch);
 }
 
 void CountProduce(Counters& counters, const absl::StatusOr<ProduceOutcome>& outcome, size_t bytes,

@@ -15,6 +15,7 @@
 #include "base/random.h"
 #include "broker/api/call.h"
 #include "broker/api/limits.h"
+#include "broker/api/producer_ids.h"
 #include "broker/metrics.h"
 #include "broker/replica_manager.h"
 #include "broker/topic_catalog.h"
@@ -44,6 +45,7 @@ struct ApiContext {
   Executor* executor = nullptr;  // any shard's: the pool reports the end of its jobs there
   TopicCatalog* catalog = nullptr;
   ReplicaManager* replicas = nullptr;
+  ProducerIds* producer_ids = nullptr;
   Counters* counters = nullptr;
   SharedRandom* random = nullptr;
   ApiLimits limits;
@@ -82,8 +84,9 @@ void ToProto(const ProduceOutcome& outcome, v1::Receipt* receipt);
 
 // Whether checking this batch is quick enough for the thread that received it.
 bool IsQuickToValidate(std::string_view batch);
-// The one validation of a batch. Also kNotSupported for transactional batches, since nothing here
-// would ever end their transaction.
+// The one validation of a batch. Also kUnknownProducer for a producer's identity that was never
+// given out, and kNotSupported for transactional batches, since nothing here would ever end their
+// transaction.
 absl::Status ValidateBatch(std::string_view batch, const metadata::TopicConfig& config,
                            const ApiContext& context);
 

@@ -7,6 +7,17 @@
 #include "base/error.h"
 
 namespace catamaran::broker {
+namespace {
+
+absl::Status NeverGivenOut(ProducerId id, int32_t epoch) {
+  return MakeError(
+      Reason::kUnknownProducer,
+      absl::StrCat("Producer ", id.value(), " epoch ", epoch,
+                   " was never given out: ask InitProducerId for a new id, without `current`."),
+      {{"producer_id", absl::StrCat(id.value())}, {"producer_epoch", absl::StrCat(epoch)}});
+}
+
+}  // namespace
 
 void ProducerIds::Next(Reply reply) {
   std::optional<absl::StatusOr<ProducerId>> answer;
@@ -36,11 +47,7 @@ absl::StatusOr<std::optional<int32_t>> ProducerIds::NextEpoch(ProducerId id, int
   const auto known = state_->epochs.find(id);
   const int32_t last = known == state_->epochs.end() ? 0 : known->second;
   if (epoch > last) {
-    return MakeError(
-        Reason::kUnknownProducer,
-        absl::StrCat("Producer ", id.value(), " epoch ", epoch,
-                     " was never given out: ask for a new id without `current`."),
-        {{"producer_id", absl::StrCat(id.value())}, {"producer_epoch", absl::StrCat(epoch)}});
+    return NeverGivenOut(id, epoch);
   }
   if (last >= kEpochMax) return std::nullopt;
   if (known == state_->epochs.end() && state_->epochs.size() >= kProducerEpochsMax) {
@@ -48,6 +55,17 @@ absl::StatusOr<std::optional<int32_t>> ProducerIds::NextEpoch(ProducerId id, int
   }
   state_->epochs[id] = last + 1;
   return last + 1;
+}
+
+absl::Status ProducerIds::Check(ProducerId id, ProducerEpoch epoch) const {
+  if (id >= service_->image()->next_producer_id()) return NeverGivenOut(id, epoch.value());
+  MutexLock lock(&state_->mu);
+  if (state_->first_of_run.value() < 0 || id < state_->first_of_run) return absl::OkStatus();
+  const bool waits_in_block = id >= state_->next && id < state_->end;
+  const auto known = state_->epochs.find(id);
+  const int32_t last = known == state_->epochs.end() ? 0 : known->second;
+  if (waits_in_block || epoch.value() > last) return NeverGivenOut(id, epoch.value());
+  return absl::OkStatus();
 }
 
 void ProducerIds::Ask(const std::shared_ptr<State>& state, metadata::MetadataService* service,

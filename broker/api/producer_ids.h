@@ -37,9 +37,14 @@ class ProducerIds {
 
   void Next(Reply reply);
 
+  // kUnknownProducer when a batch's identity was given to nobody: else whoever gets the id later
+  // would be fenced, or taken for somebody else's retry. Of ids of earlier runs only the id is
+  // checked, since their epochs aren't remembered.
+  absl::Status Check(ProducerId id, ProducerEpoch epoch) const;
+
  private:
   struct State {
-    Mutex mu;
+    mutable Mutex mu;
     ProducerId next ABSL_GUARDED_BY(mu){0};
     ProducerId end ABSL_GUARDED_BY(mu){0};
     bool asking ABSL_GUARDED_BY(mu) = false;

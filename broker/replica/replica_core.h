@@ -129,6 +129,7 @@ class ReplicaCore {
   const storage::PartitionLog* log() const { return log_.get(); }  // null unless open
   size_t queued_bytes() const { return queued_bytes_; }
   size_t parked_reads() const { return parked_.size(); }
+  bool removed() const { return remove_; }  // closed, or closing, to delete the directory
 
   void CheckInvariants() const;
 

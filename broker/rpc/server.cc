@@ -52,7 +52,7 @@ class RpcServerImpl final : public RpcServer {
     Configure(options, &builder);
     server_ = builder.BuildAndStart();
     if (server_ == nullptr || port_ == 0) {
-      return MakeError(Reason::kInvalidArgument,
+      return MakeError(Reason::kAddressInUse,
                        absl::StrCat("Can't listen on ", options.listen_address,
                                     ": the address is in use or isn't this machine's. Stop the "
                                     "other process or choose another address."),

@@ -52,7 +52,7 @@ struct RpcHandlers {
 // Thread-safe.
 class RpcServer {
  public:
-  // Listens and serves; kInvalidArgument when the address can't be bound. Blocking, briefly.
+  // Listens and serves; kAddressInUse when the address can't be bound. Blocking, briefly.
   static absl::StatusOr<std::unique_ptr<RpcServer>> Start(const RpcOptions& options,
                                                           const RpcHandlers& handlers);
   virtual ~RpcServer() = default;  // shuts down at once if that wasn't done

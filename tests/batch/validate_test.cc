@@ -2,6 +2,7 @@
 
 #include <limits>
 
+#include "absl/strings/str_cat.h"
 #include "base/batch/batch.h"
 #include "base/error.h"
 #include "tests/batch/raw_batch.h"
@@ -196,6 +197,16 @@ TEST(ValidateTest, TimestampWindow) {
   EXPECT_EQ(Refusal(BatchAt(now - 1001), options), Reason::kInvalidTimestamp);
   EXPECT_EQ(Refusal(BatchAt(now + 10), options), std::nullopt);
   EXPECT_EQ(Refusal(BatchAt(now + 11), options), Reason::kInvalidTimestamp);
+  // The message names the bounds that hold; without one below, that is 1970.
+  ValidationOptions unbounded = options;
+  unbounded.timestamp_before_max_ms = INT64_MAX;
+  for (int64_t before : {int64_t{INT64_MAX}, now + 5}) {
+    unbounded.timestamp_before_max_ms = before;
+    const absl::Status status = ValidateProducedBatch(BatchAt(now + 11), unbounded);
+    EXPECT_NE(status.message().find(absl::StrCat("outside 0 to ", now + 10)),
+              absl::string_view::npos)
+        << status;
+  }
   // No timestamp is always allowed.
   EXPECT_EQ(Refusal(BatchAt(-1), options), std::nullopt);
   EXPECT_EQ(Refusal(BatchAt(-2), options), Reason::kInvalidTimestamp);

@@ -225,6 +225,50 @@ TEST(NodeTest, ARetryThroughTheSimpleApiIsStoredOnce) {
   }
 }
 
+TEST(NodeTest, AnIdentityThatNobodyWasGivenIsRefused) {
+  SimBroker broker(5);
+  ASSERT_TRUE(broker.Start().ok());
+  ASSERT_TRUE(broker.CreateTopic("t").ok());
+  auto init = [&](const v1::InitProducerIdRequest& request) {
+    return broker
+        .Await<v1::InitProducerIdResponse>([&](auto reply) {
+          broker.node().produce_api().InitProducerId({}, request, std::move(reply));
+        })
+        .value()
+        .producer();
+  };
+  auto produce = [&](int64_t id, int32_t epoch) {
+    v1::ProduceRequest request;
+    request.set_topic("t");
+    request.set_partition(0);
+    request.mutable_producer()->set_producer_id(id);
+    request.mutable_producer()->set_producer_epoch(epoch);
+    request.add_records()->set_value("x");
+    return broker.Produce(request)->results(0).error().reason();
+  };
+  EXPECT_EQ(produce(0, 0), "UNKNOWN_PRODUCER");
+  const v1::ProducerIdentity first = init({});
+  const int64_t id = first.producer_id();
+  EXPECT_EQ(produce(id, 1), "UNKNOWN_PRODUCER");
+  EXPECT_EQ(produce(id, 32'767), "UNKNOWN_PRODUCER");
+  EXPECT_EQ(produce(id + 1, 0), "UNKNOWN_PRODUCER");  // of the broker's block, but nobody's yet
+  EXPECT_EQ(produce(INT64_MAX, 0), "UNKNOWN_PRODUCER");
+  EXPECT_EQ(produce(id, 0), "");
+  v1::InitProducerIdRequest again;
+  *again.mutable_current() = first;
+  EXPECT_EQ(init(again).producer_epoch(), 1);
+  EXPECT_EQ(produce(id, 1), "");
+  EXPECT_EQ(produce(id, 2), "UNKNOWN_PRODUCER");
+  EXPECT_EQ(produce(id, 0), "PRODUCER_FENCED");
+  EXPECT_EQ(init({}).producer_id(), id + 1);
+  EXPECT_EQ(produce(id + 1, 0), "");
+  // After a restart the epochs are forgotten, and the ids aren't.
+  broker.Kill();
+  ASSERT_TRUE(broker.Start().ok());
+  EXPECT_EQ(produce(id, 1), "");  // the duplicate of before
+  EXPECT_EQ(produce(id + 1'000, 0), "UNKNOWN_PRODUCER");
+}
+
 TEST(NodeTest, KeysGoWhereKafkaPutsThem) {
   SimBroker broker(6);
   ASSERT_TRUE(broker.Start().ok());
@@ -264,6 +308,32 @@ TEST(NodeTest, DeletedAndCreatedAgainIsEmpty) {
   EXPECT_EQ(ReasonOf(broker.Fetch("t", 0).status()), Reason::kUnknownTopic);
 }
 
+TEST(NodeTest, BadNamesAndIdsAreToldApart) {
+  SimBroker broker(7);
+  ASSERT_TRUE(broker.Start().ok());
+  ASSERT_TRUE(broker.CreateTopic("t").ok());
+  for (const std::string& name :
+       {std::string("a/b"), std::string("a\0b", 3), std::string(250, 'a'), std::string("..")}) {
+    const absl::Status produced = broker.Produce(name, "v").status();
+    EXPECT_EQ(ReasonOf(produced), Reason::kInvalidTopicName) << produced;
+    EXPECT_EQ(produced.message().find('\0'), absl::string_view::npos);
+    EXPECT_EQ(ReasonOf(broker.Fetch(name, 0).status()), Reason::kInvalidTopicName) << name;
+  }
+  EXPECT_EQ(ReasonOf(broker.Produce("other", "v").status()), Reason::kUnknownTopic);
+  auto fetch = [&](const std::string& id) {
+    v1::FetchRequest request;
+    request.set_topic("t");
+    request.set_topic_id(id);
+    return ReasonOf(broker
+                        .Await<v1::FetchResponse>([&](auto reply) {
+                          broker.node().fetch_api().Fetch({}, request, std::move(reply));
+                        })
+                        .status());
+  };
+  EXPECT_EQ(fetch("abc"), Reason::kInvalidArgument);
+  EXPECT_EQ(fetch(std::string(16, 'x')), Reason::kTopicIdMismatch);
+}
+
 TEST(NodeTest, EmptyPartitionsCostNoDirectoryAndNoReplica) {
   SimBroker broker(8);
   ASSERT_TRUE(broker.Start().ok());
@@ -297,6 +367,41 @@ TEST(NodeTest, AFullDiskRefusesAndServiceResumes) {
   auto resumed = broker.Produce("t", "after");
   ASSERT_TRUE(resumed.ok());
   EXPECT_TRUE(resumed->results(0).has_receipt()) << resumed->DebugString();
+}
+
+TEST(NodeTest, LevelsAndRetentionAreCounted) {
+  SimBroker broker(9);
+  ASSERT_TRUE(broker.Start().ok());
+  ASSERT_TRUE(
+      broker.CreateTopic("t", 1, {{"segment.bytes", "1048576"}, {"retention.bytes", "1048576"}})
+          .ok());
+  for (int i = 0; i < 10; ++i) {
+    ASSERT_TRUE(broker.Produce("t", std::string(500'000, 'x'))->results(0).has_receipt());
+  }
+  auto removed = [&] { return broker.counters().Get(Counter::kSegmentsDeleted) > 0; };
+  EXPECT_TRUE(broker.world.RunUntil(removed, std::chrono::minutes(1)));
+  EXPECT_EQ(broker.counters().Get(Gauge::kLogsOpen), 1);
+  EXPECT_EQ(broker.counters().Get(Gauge::kParkedFetches), 0);
+  bool answered = false;
+  v1::FetchRequest request;
+  request.set_topic("t");
+  request.set_offset(10);
+  request.set_max_wait_ms(60'000);
+  broker.node().fetch_api().Fetch({}, request, [&](auto) { answered = true; });
+  broker.world.RunFor(std::chrono::seconds(1));
+  EXPECT_EQ(broker.counters().Get(Gauge::kParkedFetches), 1);
+  ASSERT_TRUE(broker.Produce("t", "wakes it").ok());
+  ASSERT_TRUE(broker.world.RunUntil([&] { return answered; }, std::chrono::seconds(1)));
+  EXPECT_EQ(broker.counters().Get(Gauge::kParkedFetches), 0);
+
+  // A log that latches is counted, also after a stop, which then isn't told as clean.
+  EXPECT_EQ(broker.counters().Get(Gauge::kLogsFailed), 0);
+  broker.disk.FailNext(sim::SimDiskOperation::kSync);
+  ASSERT_TRUE(broker.Produce("t", "lost").ok());
+  EXPECT_EQ(broker.counters().Get(Gauge::kLogsFailed), 1);
+  ASSERT_TRUE(broker.Stop());
+  EXPECT_EQ(broker.counters().Get(Gauge::kLogsFailed), 1);
+  EXPECT_EQ(broker.counters().Get(Gauge::kLogsOpen), 0);
 }
 
 TEST(NodeTest, AStrayDirectoryIsPutAsideAndNotMixed) {

@@ -47,7 +47,8 @@ TEST_F(ControllerTest, RefusesBadNames) {
   const std::string long_name(250, 'a');
   for (const std::string& name :
        {std::string(), std::string("."), std::string(".."), std::string("a/b"), std::string("a b"),
-        std::string("a\0b", 3), std::string("caf\xc3\xa9"), long_name, std::string("__internal")}) {
+        std::string("a\0b", 3), std::string("caf\xc3\xa9"), long_name, std::string("__internal"),
+        std::string("-"), std::string("-f")}) {
     EXPECT_EQ(ReasonIn(machine_.Run(CreateTopic(name))), Reason::kInvalidTopicName) << name;
   }
   EXPECT_TRUE(machine_.Run(CreateTopic(std::string(249, 'a'))).ok());

@@ -91,6 +91,16 @@ TEST(DataDirectoryTest, RefusalsWriteNothing) {
   ExpectRefused(disk, {BrokerId(4), {}}, Reason::kCorruptLog);
 }
 
+TEST(DataDirectoryTest, AnOversizedIdentityIsCorruptAndNamed) {
+  SimFileSystem disk(1);
+  Random random(5);
+  ASSERT_TRUE(DataDirectory::Open(disk, {BrokerId(4), {}}, random).ok());
+  ASSERT_TRUE(WriteFileAtomically(disk, kFile, std::string(100'000, 'x')).ok());
+  ExpectRefused(disk, {BrokerId(4), {}}, Reason::kCorruptLog);
+  const auto opened = DataDirectory::Open(disk, {BrokerId(4), {}}, random);
+  EXPECT_NE(opened.status().message().find(kFile), absl::string_view::npos) << opened.status();
+}
+
 TEST(DataDirectoryTest, StrangersDirectoryIsRefused) {
   SimFileSystem disk(1);
   ASSERT_TRUE(disk.MakeDirectory("photos").ok());
