@@ -53,6 +53,8 @@ struct Membership {
   std::vector<Member> outgoing_voters;
   // Receive the log, count in no quorum, never campaign (diss. 4.2.1).
   std::vector<Member> learners;
+  // In a joint configuration only: those of outgoing_voters that become learners when it's left.
+  std::vector<Member> learners_next;
 
   bool is_joint() const { return !outgoing_voters.empty(); }
   bool operator==(const Membership&) const = default;
