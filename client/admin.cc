@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <map>
 #include <set>
 #include <utility>
 
@@ -16,6 +17,7 @@
 #include "catamaran/v1/cluster_service.grpc.pb.h"
 #include "catamaran/v1/topic_service.grpc.pb.h"
 #include "client/core/backoff.h"
+#include "client/core/leader_hint.h"
 #include "client/rpc/admin_convert.h"
 #include "client/rpc/convert.h"
 #include "client/rpc/rpc_client.h"
@@ -27,6 +29,8 @@ namespace {
 // How long one address may take to connect before the next is tried, when there are several.
 constexpr Duration kConnectSlice = std::chrono::milliseconds(200);
 constexpr int32_t kListPageSize = 1'000;
+// Refusals that name another leader are followed at once so many times, then with a wait.
+constexpr int kRedirectsMax = 3;
 
 gpr_timespec After(Duration duration) {
   return gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC),
@@ -49,7 +53,7 @@ class Admin::Impl {
   enum class Repeat : uint8_t { kSafe, kOnlyIfRejected };
 
   // Calls `call(peer, context, response)` on one broker after the other until it's answered for
-  // good or the time is over.
+  // good or the time is over. A NOT_LEADER that names the leader is followed there.
   template <class Response, class Call>
   absl::StatusOr<Response> Invoke(Repeat repeat, Call call);
   // The same on one address.
@@ -70,8 +74,18 @@ class Admin::Impl {
   std::shared_ptr<Peer> PeerAt(const std::string& address);
   // Waits before the next try; false when the deadline comes first.
   bool BackOff(int failures, MonotonicTime deadline);
-  void AskOnce(const std::vector<OffsetQuery>& queries, IsolationLevel isolation_level,
-               MonotonicTime deadline, std::vector<OffsetAnswer>* answers, std::set<size_t>* open);
+  // Queries that are still open, and what refusals told of their leaders.
+  using OpenQueries = std::map<size_t, core::LeaderHint>;
+  // Takes the answered ones out of `open`. True when a refusal named a leader that wasn't known.
+  bool AskOnce(const std::vector<OffsetQuery>& queries, IsolationLevel isolation_level,
+               MonotonicTime deadline, std::vector<OffsetAnswer>* answers, OpenQueries* open);
+  // What one leader is asked.
+  struct QueryGroup {
+    core::SendListOffsets send;
+    std::vector<size_t> indexes;  // of each lookup's query
+  };
+  bool AskAt(const std::string& address, const QueryGroup& group, MonotonicTime deadline,
+             std::vector<OffsetAnswer>* answers, OpenQueries* open);
 
   const ClientOptions options_;
   Clock& clock_ = SystemClock();
@@ -146,29 +160,39 @@ template <class Response, class Call>
 absl::StatusOr<Response> Admin::Impl::Invoke(Repeat repeat, Call call) {
   const MonotonicTime deadline = clock_.Now() + options_.request_timeout;
   bool may_be_done = false;
+  int redirects = 0;
+  std::string leader;  // the address that a refusal named
   for (int failures = 1;; ++failures) {
-    absl::StatusOr<std::shared_ptr<Peer>> peer = Connect();
-    absl::Status status = peer.status();
-    if (peer.ok()) {
-      absl::StatusOr<Response> response = InvokeAt<Response>((*peer)->address, deadline, call);
+    absl::Status status;
+    std::string address = std::exchange(leader, "");
+    if (address.empty()) {
+      absl::StatusOr<std::shared_ptr<Peer>> peer = Connect();
+      status = peer.status();
+      if (peer.ok()) address = (*peer)->address;
+    }
+    if (!address.empty()) {
+      absl::StatusOr<Response> response = InvokeAt<Response>(address, deadline, call);
       if (response.ok()) return response;
       status = response.status();
       const bool unknown = OutcomeOf(status) == Outcome::kUnknown;
       may_be_done |= unknown;
+      if (auto hint = core::LeaderHintOf(status); hint.has_value() && hint->address != address) {
+        leader = std::move(hint->address);
+        if (!leader.empty() && ++redirects <= kRedirectsMax) continue;
+      }
       const bool again = unknown ? repeat == Repeat::kSafe : IsRetriable(ReasonOf(status));
       if (again) {
         MutexLock lock(&mu_);
         ++next_;
       }
       if (again && BackOff(failures, deadline)) continue;
-      if (!unknown && !may_be_done) return status;
-    } else if (!may_be_done) {
-      return status;
     }
+    if (!may_be_done) return status;
     if (GetErrorDetail(status).has_value() && OutcomeOf(status) == Outcome::kUnknown) return status;
     return MakeError(Reason::kOutcomeUnknown,
-                     absl::StrCat("The request may have been carried out or not: ",
-                                  status.message(), ". Look before sending it again."));
+                     absl::StrCat("Nobody knows whether the request was carried out: look before "
+                                  "sending it again. The last attempt ended with: ",
+                                  status.message()));
   }
 }
 
@@ -177,29 +201,31 @@ absl::StatusOr<Response> Admin::Impl::Invoke(Repeat repeat, Call call) {
 absl::StatusOr<std::vector<OffsetAnswer>> Admin::Impl::ListOffsets(
     const std::vector<OffsetQuery>& queries, IsolationLevel isolation_level) {
   std::vector<OffsetAnswer> answers(queries.size());
-  std::set<size_t> open;  // queries without a final answer
+  OpenQueries open;
   for (size_t i = 0; i < queries.size(); ++i) {
     answers[i].partition = queries[i].partition;
-    open.insert(i);
+    open.try_emplace(i);
     if (queries[i].at.kind == StartPosition::Kind::kOffset) {
       return MakeError(Reason::kInvalidArgument,
                        "ListOffsets looks up earliest, latest or a time, not an offset.");
     }
   }
   const MonotonicTime deadline = clock_.Now() + options_.request_timeout;
+  int redirects = 0;
   for (int failures = 1; !open.empty(); ++failures) {
-    AskOnce(queries, isolation_level, deadline, &answers, &open);
+    const bool redirected = AskOnce(queries, isolation_level, deadline, &answers, &open);
+    if (redirected && ++redirects <= kRedirectsMax) continue;
     if (!open.empty() && !BackOff(failures, deadline)) break;
   }
   return answers;
 }
 
-void Admin::Impl::AskOnce(const std::vector<OffsetQuery>& queries, IsolationLevel isolation_level,
+bool Admin::Impl::AskOnce(const std::vector<OffsetQuery>& queries, IsolationLevel isolation_level,
                           MonotonicTime deadline, std::vector<OffsetAnswer>* answers,
-                          std::set<size_t>* open) {
+                          OpenQueries* open) {
   v1::GetMetadataRequest request;
   std::set<std::string> names;
-  for (size_t i : *open) names.insert(queries[i].partition.topic);
+  for (const auto& [i, hint] : *open) names.insert(queries[i].partition.topic);
   for (const std::string& name : names) request.add_topics(name);
   absl::StatusOr<v1::GetMetadataResponse> response = Invoke<v1::GetMetadataResponse>(
       Repeat::kSafe, [&](Peer& peer, grpc::ClientContext* context, v1::GetMetadataResponse* out) {
@@ -209,51 +235,74 @@ void Admin::Impl::AskOnce(const std::vector<OffsetQuery>& queries, IsolationLeve
       response.ok() ? rpc::FromProto(*response)
                     : absl::StatusOr<core::MetadataAnswer>(response.status());
   if (!metadata.ok()) {
-    for (size_t i : *open) (*answers)[i].status = metadata.status();
+    for (const auto& [i, hint] : *open) (*answers)[i].status = metadata.status();
     open->clear();
-    return;
+    return false;
   }
-  std::map<std::string, std::pair<core::SendListOffsets, std::vector<size_t>>> by_address;
+  std::map<std::string, QueryGroup> by_address;
   for (auto it = open->begin(); it != open->end();) {
-    const size_t i = *it++;
-    const TopicPartition& partition = queries[i].partition;
+    const size_t index = it->first;
+    const core::LeaderHint& hint = it->second;
+    ++it;
+    const OffsetQuery& query = queries[index];
     absl::StatusOr<std::pair<std::string, core::OffsetLookup>> place =
-        rpc::PlaceLookup(*metadata, partition, queries[i].at);
+        rpc::PlaceLookup(*metadata, query.partition, query.at);
     if (!place.ok()) {
-      (*answers)[i].status = place.status();
-      if (!IsRetriable(ReasonOf(place.status()))) open->erase(i);
+      (*answers)[index].status = place.status();
+      if (!IsRetriable(ReasonOf(place.status()))) open->erase(index);
       continue;
     }
-    auto& [send, indexes] = by_address[place->first];
-    send.lookups.push_back(place->second);
-    indexes.push_back(i);
-  }
-  for (auto& [address, group] : by_address) {
-    auto& [send, indexes] = group;
-    send.isolation_level = isolation_level;
-    const v1::ListOffsetsRequest ask = rpc::ToProto(send);
-    absl::StatusOr<v1::ListOffsetsResponse> found = InvokeAt<v1::ListOffsetsResponse>(
-        address, deadline,
-        [&](Peer& peer, grpc::ClientContext* context, v1::ListOffsetsResponse* out) {
-          return peer.batches->ListOffsets(context, ask, out);
-        });
-    std::vector<core::OffsetFound> results;
-    if (found.ok()) results = rpc::FromProto(*found);
-    if (found.ok() && results.size() != indexes.size()) {
-      found = absl::InternalError(absl::StrCat(address, " answered another number of queries"));
+    if (!hint.address.empty() && hint.leader_epoch > place->second.leader_epoch) {
+      place->first = hint.address;
+      place->second.leader_epoch = hint.leader_epoch;
     }
-    for (size_t n = 0; n < indexes.size(); ++n) {
-      OffsetAnswer& answer = (*answers)[indexes[n]];
-      answer.status = found.ok() ? results[n].status : found.status();
-      const bool again = !answer.status.ok() && (!GetErrorDetail(answer.status).has_value() ||
-                                                 IsRetriable(ReasonOf(answer.status)));
-      if (!again) open->erase(indexes[n]);
-      if (!answer.status.ok()) continue;
+    QueryGroup& group = by_address[place->first];
+    group.send.lookups.push_back(place->second);
+    group.indexes.push_back(index);
+  }
+  bool redirected = false;
+  for (auto& [address, group] : by_address) {
+    group.send.isolation_level = isolation_level;
+    redirected |= AskAt(address, group, deadline, answers, open);
+  }
+  return redirected;
+}
+
+bool Admin::Impl::AskAt(const std::string& address, const QueryGroup& group, MonotonicTime deadline,
+                        std::vector<OffsetAnswer>* answers, OpenQueries* open) {
+  const v1::ListOffsetsRequest ask = rpc::ToProto(group.send);
+  absl::StatusOr<v1::ListOffsetsResponse> found = InvokeAt<v1::ListOffsetsResponse>(
+      address, deadline,
+      [&](Peer& peer, grpc::ClientContext* context, v1::ListOffsetsResponse* out) {
+        return peer.batches->ListOffsets(context, ask, out);
+      });
+  std::vector<core::OffsetFound> results;
+  if (found.ok()) results = rpc::FromProto(*found);
+  if (found.ok() && results.size() != group.indexes.size()) {
+    found = absl::InternalError(absl::StrCat(address, " answered another number of queries"));
+  }
+  bool redirected = false;
+  for (size_t n = 0; n < group.indexes.size(); ++n) {
+    const size_t index = group.indexes[n];
+    OffsetAnswer& answer = (*answers)[index];
+    answer.status = found.ok() ? results[n].status : found.status();
+    if (answer.status.ok()) {
       answer.offset = results[n].offset;
       answer.timestamp = results[n].timestamp;
       answer.leader_epoch = results[n].leader_epoch;
+      open->erase(index);
+      continue;
     }
+    if (auto hint = core::LeaderHintOf(answer.status);
+        hint.has_value() && hint->leader_epoch > group.send.lookups[n].leader_epoch) {
+      redirected |= !hint->address.empty();
+      (*open)[index] = *std::move(hint);
+    }
+    const bool again =
+        !GetErrorDetail(answer.status).has_value() || IsRetriable(ReasonOf(answer.status));
+    if (!again) open->erase(index);
   }
+  return redirected;
 }
 
 // ---- the public face ----

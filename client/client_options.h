@@ -51,7 +51,8 @@ struct ClientOptions {
   // How long a topic that no broker knows may still turn up before UNKNOWN_TOPIC is reported.
   // 0 to 5 min.
   Duration unknown_topic_wait = std::chrono::seconds(1);
-  // Largest message in bytes, each way. 1 MiB to 256 MiB.
+  // Largest message in bytes, each way. 10 MiB to 256 MiB: below, a topic's largest batch (8 MiB)
+  // might not fit into an answer, and its partition could never be read on.
   int message_bytes_max = kMessageBytesMaxDefault;
 };
 

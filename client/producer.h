@@ -80,8 +80,9 @@ struct ProducerOptions {
   size_t buffer_bytes_max = 32u << 20;
   // How long Send waits for room in the buffer before it refuses the record (kOverloaded).
   Duration block_max = std::chrono::seconds(60);
-  // From Send to the answer: afterwards a record fails, as kDeadlineExceeded when it surely was not
-  // stored, else as kOutcomeUnknown. 100 ms to 24 h.
+  // From Send to the answer: afterwards a record fails. When it surely was not stored, with what
+  // stood in the way (kStorageFull, kNotEnoughReplicas, kLeaderUnknown, kOverloaded ...) or with
+  // kDeadlineExceeded; else with kOutcomeUnknown. 100 ms to 24 h.
   Duration delivery_timeout = std::chrono::seconds(120);
   // Called once per batch, after its records' callbacks, under the same rules. May be empty.
   BatchCallback on_batch;

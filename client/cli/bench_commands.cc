@@ -149,7 +149,7 @@ absl::Status BenchProduceRun::Open() {
   std::vector<int32_t> partitions;
   if (command_.partition.has_value()) partitions.push_back(*command_.partition);
   CATAMARAN_RETURN_IF_ERROR(SelectPartitions(topic, partitions).status());
-  client::ProducerOptions options = MakeProducerOptions(command_.send);
+  client::ProducerOptions options = MakeProducerOptions(command_.send, global_.timeout);
   options.on_batch = [measurement = measurement_](const client::BatchDelivery& batch) {
     if (!batch.status.ok()) measurement->Add(SystemClock().Now(), batch.status);
   };

@@ -168,12 +168,13 @@ void WaitInterruptible(Duration timeout) {
 }
 
 absl::StatusOr<std::string> ReadWholeFile(const std::string& path, size_t bytes_max) {
-  int fd = path == "-" ? dup(STDIN_FILENO) : open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) {
+  auto unreadable = [&path](int error) {
     return MakeFailure(
-        absl::StatusCode::kNotFound, "FILE_NOT_READABLE",
-        Cat({"The file \"", Printable(path), "\" can't be opened: ", std::strerror(errno), "."}));
-  }
+        absl::StatusCode::kInvalidArgument, "FILE_NOT_READABLE",
+        Cat({"The file \"", Printable(path), "\" can't be read: ", std::strerror(error), "."}));
+  };
+  int fd = path == "-" ? dup(STDIN_FILENO) : open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return unreadable(errno);
   std::string bytes;
   absl::Status status;
   while (true) {
@@ -184,9 +185,7 @@ absl::StatusOr<std::string> ReadWholeFile(const std::string& path, size_t bytes_
     if (count == 0) break;
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) {
-      status = MakeFailure(
-          absl::StatusCode::kInternal, "FILE_NOT_READABLE",
-          Cat({"Reading \"", Printable(path), "\" failed: ", std::strerror(errno), "."}));
+      status = unreadable(errno);
       break;
     }
     if (bytes.size() > bytes_max) {

@@ -77,7 +77,8 @@ bool WaitReadable(int fd, Duration timeout);
 // Waits for `timeout`, or until a signal came.
 void WaitInterruptible(Duration timeout);
 
-// The whole file, or standard input for "-". kNotFound, kRecordTooLarge above `bytes_max`.
+// The whole file, or standard input for "-". FILE_NOT_READABLE (InvalidArgument: the command line
+// names it), kRecordTooLarge above `bytes_max`.
 absl::StatusOr<std::string> ReadWholeFile(const std::string& path, size_t bytes_max);
 
 }  // namespace catamaran::cli

@@ -68,7 +68,16 @@ std::vector<client::Consumer::Assignment> ConsumeRun::Assignments(
     std::optional<Offset> end;
     if (until.has_value()) end = (*until)[i];
     bool inside = start >= bounds[i].start && start <= bounds[i].end;
-    if (end.has_value() && *end <= start && inside) continue;
+    if (end.has_value() && *end <= start && inside) {
+      // Told only when nobody could have meant it; where all was read, or one of several partitions
+      // has nothing, is the usual end.
+      if (*end < start && partitions.size() == 1) {
+        console_->Note(
+            Cat({"Nothing lies between: the range starts at offset ", std::to_string(start.value()),
+                 " and ends at ", std::to_string(end->value()), "."}));
+      }
+      continue;
+    }
     readings_.push_back({partitions[i], end});
     assignments.push_back({{command_.topic, partitions[i]}, client::StartPosition::At(start)});
   }

@@ -66,8 +66,8 @@ std::string WriteJsonLine(const Value& value);    // no line breaks, none at the
 std::string WriteJsonPretty(const Value& value);  // two spaces a level, a line break at the end
 std::string WriteYaml(const Value& value);        // block style, a line break at the end
 
-// Reads one JSON value; nullopt and why otherwise. Of members with one name the last counts.
-// Whole numbers outside 64 bits become doubles.
+// Reads one JSON value; nullopt and why otherwise. An object with two members of one name is
+// refused, since readers disagree about which counts. Whole numbers outside 64 bits become doubles.
 std::optional<Value> ReadJson(std::string_view text, std::string* why);
 
 }  // namespace catamaran::cli

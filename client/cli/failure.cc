@@ -41,18 +41,36 @@ std::string HintOf(Reason reason) {
   }
 }
 
-// Refusals of the argument itself, not of what it was about.
+std::string_view Find(const ErrorMetadata& metadata, std::string_view name) {
+  for (const auto& [key, value] : metadata) {
+    if (key == name) return value;
+  }
+  return "";
+}
+
+// It's about what is stored, not about what was given: a reader's error says where it happened.
+bool IsOfStoredData(const ErrorDetail& detail) {
+  return detail.reason == Reason::kCorruptBatch || !Find(detail.metadata, "offset").empty();
+}
+
+// How a reader gets past a batch that can't be read; empty when that isn't the matter.
+std::string HintPast(const ErrorDetail& detail) {
+  std::string_view next = Find(detail.metadata, "next_offset");
+  if (next.empty()) return "";
+  return Cat({"catamaran consume ", Find(detail.metadata, "topic"), " --partition ",
+              Find(detail.metadata, "partition"), " --offset ", next, " goes on behind it."});
+}
+
+// The command line, a name, a setting or a record of the input is wrong.
 bool IsUsage(const absl::Status& status) {
   std::optional<ErrorDetail> detail = GetErrorDetail(status);
-  if (!detail.has_value()) return status.code() == absl::StatusCode::kInvalidArgument;
-  switch (detail->reason) {
-    case Reason::kInvalidArgument:
-    case Reason::kInvalidTopicName:
-    case Reason::kInvalidConfig:
-      return true;
-    default:
-      return false;
-  }
+  return !detail.has_value() || !IsOfStoredData(*detail);
+}
+
+// Refusals whose cause is that nobody serves the partition at the moment, whatever their code is.
+bool IsLeadership(const absl::Status& status) {
+  const Reason reason = ReasonOf(status);
+  return reason == Reason::kNotLeader || reason == Reason::kFencedEpoch;
 }
 
 }  // namespace
@@ -69,7 +87,7 @@ ExitCode ExitCodeOf(const absl::Status& status) {
     case absl::StatusCode::kFailedPrecondition:
     case absl::StatusCode::kAborted:
     case absl::StatusCode::kOutOfRange:
-      return ExitCode::kConflict;
+      return IsLeadership(status) ? ExitCode::kUnavailable : ExitCode::kConflict;
     case absl::StatusCode::kPermissionDenied:
     case absl::StatusCode::kUnauthenticated:
       return ExitCode::kDenied;
@@ -100,7 +118,8 @@ Failure DescribeFailure(const absl::Status& status) {
   failure.message = ToString(status.message());
   if (std::optional<ErrorDetail> detail = GetErrorDetail(status); detail.has_value()) {
     failure.reason = ReasonName(detail->reason);
-    failure.hint = HintOf(detail->reason);
+    failure.hint = HintPast(*detail);
+    if (failure.hint.empty()) failure.hint = HintOf(detail->reason);
     failure.metadata = std::move(detail->metadata);
   }
   if (absl::optional<absl::Cord> payload = status.GetPayload(kFailureUrl); payload.has_value()) {

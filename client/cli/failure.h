@@ -13,7 +13,7 @@ namespace catamaran::cli {
 enum class ExitCode : int {
   kOk = 0,
   kFailure = 1,      // anything without a code of its own
-  kUsage = 2,        // the command line, a name or a setting is wrong
+  kUsage = 2,        // the command line, a name, a setting or a record of the input is wrong
   kNotFound = 3,     // topic, partition
   kConflict = 4,     // exists already, changed meanwhile, offset outside the log
   kDenied = 5,       // not authenticated or not allowed

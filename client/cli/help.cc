@@ -93,7 +93,7 @@ on standard error: `{"error":{"code","reason","message","hint","metadata"}}`.
 | --- | --- |
 | 0 | done |
 | 1 | another failure |
-| 2 | usage: the command line, a name or a setting is wrong |
+| 2 | usage: the command line, a name, a setting or a record of the input is wrong |
 | 3 | not found: topic, partition |
 | 4 | conflict: it exists already, it was changed meanwhile, the offset is outside the log |
 | 5 | not authenticated or not allowed |
@@ -115,7 +115,8 @@ on standard error: `{"error":{"code","reason","message","hint","metadata"}}`.
 | `%T` | time in milliseconds since 1970 |
 | `%%` | a per cent sign |
 
-Behind a token may stand `{hex}`, `{base64}` or `{json}`; behind `%T` also `{iso}`.
+Behind a token may stand `{hex}`, `{base64}` or `{json}`; behind `%T` also `{iso}`. `{json}` writes
+a key or value as a JSON string or null, or as `{"base64":"..."}` when its bytes aren't UTF-8.
 `\n \t \r \0 \\ \xHH` are the bytes they always are. Keys and values are bytes: nothing is trimmed
 or converted, so `consume -f '%v'` writes exactly what was stored. Reading a template, an empty `%k`
 is no key at all; in JSON `null` and `""` are told apart. When reading, `%t` and `%o` are passed
@@ -123,7 +124,10 @@ over, so the template that wrote a file can read it.
 
 JSON lines are objects like `{"partition":0,"timestamp_ms":1700000000000,"key":"k","value":"v",
 "headers":[{"key":"h","value":"x"}]}`. Bytes that aren't UTF-8 stand in base64 as `key_base64`,
-`value_base64`. What `consume -o json` writes, `produce --json` takes.
+`value_base64`. What `consume -o json` writes, `produce --json` takes; `topic`, `offset` and
+`leader_epoch` are passed over. Anything else is refused with the number of its line, so that no
+guess is stored: an unknown or doubled field, a key or value that is neither string nor null, a
+partition below 0, headers that are no array.
 )";
 
 }  // namespace

@@ -72,11 +72,9 @@ class ValueBuilder : public nlohmann::json_sax<nlohmann::json> {
       return true;
     }
     Value::Object* object = open_.back().object();
-    for (Value::Member& member : *object) {
-      if (member.first == names_.back()) {
-        member.second = std::move(value);
-        return true;
-      }
+    for (const Value::Member& member : *object) {
+      if (member.first != names_.back()) continue;
+      return Fail(Cat({"it has \"", Printable(names_.back()), "\" twice"}));
     }
     object->emplace_back(std::move(names_.back()), std::move(value));
     return true;

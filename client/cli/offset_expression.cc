@@ -41,6 +41,24 @@ absl::Status NotUnderstood(std::string_view text, std::string_view forms) {
                    Cat({"\"", Printable(text), "\" is no place in a log. Use ", forms, "."}));
 }
 
+// Whether `until` lies before `from` whatever the log holds. Where that depends on the log
+// ("5:end",
+// "@-1h:1000") the range may just be empty.
+bool EndsBeforeItStarts(const OffsetPoint& from, const OffsetPoint& until) {
+  auto from_end = [](const OffsetPoint& point) -> std::optional<int64_t> {
+    if (point.kind == Kind::kEnd) return 0;
+    if (point.kind == Kind::kLast) return point.value;
+    return std::nullopt;
+  };
+  if (until.kind == Kind::kStart) return from.kind != Kind::kStart;
+  if (from_end(from).has_value() && from_end(until).has_value()) {
+    return *from_end(until) > *from_end(from);
+  }
+  bool comparable =
+      from.kind == until.kind && (from.kind == Kind::kOffset || from.kind == Kind::kTime);
+  return comparable && until.value < from.value;
+}
+
 constexpr std::string_view kPointForms =
     "start, end, an offset (1500), -N for the last N records, or @time "
     "(@2026-11-21T13:00:00Z, @1700000000000 in milliseconds, @-1h)";
@@ -65,7 +83,13 @@ absl::StatusOr<OffsetRange> ParseOffsetRange(std::string_view text, TimestampMs 
     if (!from.has_value()) continue;
     if (right.empty()) return OffsetRange{*from, std::nullopt};
     std::optional<OffsetPoint> until = TryParsePoint(right, now);
-    if (until.has_value()) return OffsetRange{*from, *until};
+    if (!until.has_value()) continue;
+    if (EndsBeforeItStarts(*from, *until)) {
+      return MakeError(Reason::kInvalidArgument,
+                       Cat({"The range \"", Printable(text),
+                            "\" ends before it starts: write START:END, where END isn't read."}));
+    }
+    return OffsetRange{*from, *until};
   }
   return NotUnderstood(text, Cat({kPointForms, ", or a range of two of them such as start:end"}));
 }

@@ -30,7 +30,8 @@ struct OffsetRange {
   bool operator==(const OffsetRange&) const = default;
 };
 
-// `now` is what "@-1h" counts from. InvalidArgument with the forms that are understood.
+// `now` is what "@-1h" counts from. InvalidArgument with the forms that are understood, and for a
+// range that ends before it starts in every log ("5:2", "end:start", "-2:-5").
 absl::StatusOr<OffsetPoint> ParseOffsetPoint(std::string_view text, TimestampMs now);
 absl::StatusOr<OffsetRange> ParseOffsetRange(std::string_view text, TimestampMs now);
 

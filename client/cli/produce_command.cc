@@ -20,7 +20,6 @@ namespace {
 constexpr size_t kReadBytes = 256u << 10;
 // How long the loop waits for input or deliveries before it looks at signals and failures.
 constexpr Duration kTick = std::chrono::milliseconds(50);
-constexpr size_t kValueFileBytesMax = 64u << 20;
 
 class ProduceRun {
  public:
@@ -34,6 +33,7 @@ class ProduceRun {
 
  private:
   absl::Status Open();
+  absl::Status ReadValueFile();
   absl::Status SendSingle();
   // Reads standard input to its end, the first failure, or Ctrl-C.
   absl::Status SendInput();
@@ -52,6 +52,7 @@ class ProduceRun {
   // Shared with the callbacks, which the producer may call until it is destroyed.
   std::shared_ptr<Deliveries> deliveries_;
   std::unique_ptr<client::Producer> producer_;
+  std::string value_file_;
   int64_t accepted_ = 0;
   int64_t bytes_ = 0;  // of keys and values accepted
 };
@@ -63,9 +64,7 @@ absl::Status ProduceRun::Open() {
   std::vector<int32_t> partitions;
   if (command_.partition.has_value()) partitions.push_back(*command_.partition);
   CATAMARAN_RETURN_IF_ERROR(SelectPartitions(topic, partitions).status());
-  client::ProducerOptions options = MakeProducerOptions(command_.send);
-  options.delivery_timeout = global_.timeout;
-  options.block_max = global_.timeout;
+  client::ProducerOptions options = MakeProducerOptions(command_.send, global_.timeout);
   CATAMARAN_ASSIGN_OR_RETURN(
       producer_, client::Producer::Create(MakeClientOptions(global_), std::move(options)));
   return absl::OkStatus();
@@ -97,14 +96,16 @@ absl::Status ProduceRun::Send(const InputRecord& record) {
   return absl::OkStatus();
 }
 
+absl::Status ProduceRun::ReadValueFile() {
+  if (!command_.value_file.has_value()) return absl::OkStatus();
+  CATAMARAN_ASSIGN_OR_RETURN(value_file_, ReadWholeFile(*command_.value_file, kRecordTextBytesMax));
+  return absl::OkStatus();
+}
+
 absl::Status ProduceRun::SendSingle() {
   InputRecord record;
   if (command_.value.has_value()) record.value = *command_.value;
-  if (command_.value_file.has_value()) {
-    CATAMARAN_ASSIGN_OR_RETURN(std::string bytes,
-                               ReadWholeFile(*command_.value_file, kValueFileBytesMax));
-    record.value = record.Keep(std::move(bytes));
-  }
+  if (command_.value_file.has_value()) record.value = value_file_;
   return Send(record);
 }
 
@@ -256,6 +257,7 @@ absl::StatusOr<ExitCode> ProduceRun::Conclude(const absl::Status& failure) {
 }
 
 absl::StatusOr<ExitCode> ProduceRun::Run() {
+  CATAMARAN_RETURN_IF_ERROR(ReadValueFile());
   CATAMARAN_RETURN_IF_ERROR(Open());
   SetInterruptMode(InterruptMode::kFinish);
   bool single = command_.value.has_value() || command_.value_file.has_value() || command_.tombstone;

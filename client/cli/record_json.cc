@@ -13,6 +13,27 @@ const std::vector<std::string>& FieldNames() {
   return *names;
 }
 
+const std::vector<std::string>& HeaderFieldNames() {
+  static const auto* names =
+      new std::vector<std::string>{"key", "key_base64", "value", "value_base64"};
+  return *names;
+}
+
+// A misspelt field would be lost without a word. `subject` begins the sentence.
+bool KnowsMembers(const Value::Object& object, const std::vector<std::string>& fields,
+                  std::string_view subject, std::string* why) {
+  for (const auto& [name, value] : object) {
+    bool known = false;
+    for (const std::string& field : fields) known |= field == name;
+    if (known) continue;
+    std::optional<std::string> nearest = Nearest(name, fields);
+    *why = Cat({subject, " has an unknown field \"", Printable(name), "\"",
+                nearest.has_value() ? Cat({" (did you mean \"", *nearest, "\"?)"}) : ""});
+    return false;
+  }
+  return true;
+}
+
 // "name" or "name_base64" of `object`. An absent one is null.
 bool ReadBytesMember(const Value& object, std::string_view name, InputRecord* record,
                      std::optional<std::string_view>* bytes, std::string* why) {
@@ -34,7 +55,12 @@ bool ReadBytesMember(const Value& object, std::string_view name, InputRecord* re
   }
   if (plain == nullptr || plain->is_null()) return true;
   const std::string* string = plain->string();
-  *bytes = record->Keep(string != nullptr ? *string : WriteJsonLine(*plain));
+  if (string == nullptr) {
+    *why =
+        Cat({"\"", name, "\" must be a string or null (jq's tojson makes a string of any JSON)"});
+    return false;
+  }
+  *bytes = record->Keep(*string);
   return true;
 }
 
@@ -50,12 +76,19 @@ bool AddHeader(std::string_view key, std::optional<std::string_view> value, Inpu
 
 bool ReadHeaderObject(const Value& header, InputRecord* record, std::string* why) {
   std::optional<std::string_view> key, value;
-  if (header.object() == nullptr || !ReadBytesMember(header, "key", record, &key, why) ||
-      !key.has_value()) {
-    if (why->empty()) *why = "a header must be an object with \"key\" and \"value\"";
+  if (header.object() == nullptr) {
+    *why = "a header must be an object with \"key\" and \"value\"";
     return false;
   }
-  if (!ReadBytesMember(header, "value", record, &value, why)) return false;
+  if (!KnowsMembers(*header.object(), HeaderFieldNames(), "a header", why) ||
+      !ReadBytesMember(header, "key", record, &key, why) ||
+      !ReadBytesMember(header, "value", record, &value, why)) {
+    return false;
+  }
+  if (!key.has_value()) {
+    *why = "a header needs a \"key\"";
+    return false;
+  }
   return AddHeader(*key, value, record, why);
 }
 
@@ -66,49 +99,33 @@ bool ReadHeadersMember(const Value& headers, InputRecord* record, std::string* w
     }
     return true;
   }
-  if (const Value::Object* object = headers.object()) {
-    for (const auto& [name, value] : *object) {
-      std::optional<std::string_view> bytes;
-      const std::string* string = value.string();
-      if (!value.is_null()) {
-        bytes = record->Keep(string != nullptr ? *string : WriteJsonLine(value));
-      }
-      if (!AddHeader(record->Keep(name), bytes, record, why)) return false;
-    }
-    return true;
-  }
   if (headers.is_null()) return true;
-  *why = "\"headers\" must be an array or an object";
+  *why =
+      "\"headers\" must be an array of {\"key\":...,\"value\":...}: their order counts, and a key "
+      "may come twice";
   return false;
 }
 
-bool ReadWholeNumber(const Value& object, std::string_view name, int64_t max,
+// From `min` (0, or -1 where that is how "none" is written) to `max`.
+bool ReadWholeNumber(const Value& object, std::string_view name, int64_t min, int64_t max,
                      std::optional<int64_t>* number, std::string* why) {
   const Value* value = object.Find(name);
   if (value == nullptr || value->is_null()) return true;
   const int64_t* integer = value->integer();
-  if (integer == nullptr || *integer < -1 || *integer > max) {
+  if (integer == nullptr || *integer < min || *integer > max) {
     *why = Cat({"\"", name, "\" must be a whole number from 0 to ", std::to_string(max)});
     return false;
   }
-  if (*integer >= 0) *number = *integer;  // -1 is how "none" is written
-  return true;
-}
-
-bool KnowsMembers(const Value::Object& object, std::string* why) {
-  for (const auto& [name, value] : object) {
-    bool known = false;
-    for (const std::string& field : FieldNames()) known |= field == name;
-    if (known) continue;
-    std::optional<std::string> nearest = Nearest(name, FieldNames());
-    *why = Cat({"it has an unknown field \"", Printable(name), "\"",
-                nearest.has_value() ? Cat({" (did you mean \"", *nearest, "\"?)"}) : ""});
-    return false;
-  }
+  if (*integer >= 0) *number = *integer;
   return true;
 }
 
 }  // namespace
+
+bool ReadJsonHeaders(std::string_view json, InputRecord* record, std::string* why) {
+  std::optional<Value> value = ReadJson(json, why);
+  return value.has_value() && ReadHeadersMember(*value, record, why);
+}
 
 bool ReadJsonRecord(std::string_view json, InputRecord* record, std::string* why) {
   std::optional<Value> value = ReadJson(json, why);
@@ -119,10 +136,11 @@ bool ReadJsonRecord(std::string_view json, InputRecord* record, std::string* why
     return false;
   }
   std::optional<int64_t> partition, time;
-  if (!KnowsMembers(*object, why) || !ReadBytesMember(*value, "key", record, &record->key, why) ||
+  if (!KnowsMembers(*object, FieldNames(), "it", why) ||
+      !ReadBytesMember(*value, "key", record, &record->key, why) ||
       !ReadBytesMember(*value, "value", record, &record->value, why) ||
-      !ReadWholeNumber(*value, "partition", INT32_MAX, &partition, why) ||
-      !ReadWholeNumber(*value, "timestamp_ms", INT64_MAX, &time, why)) {
+      !ReadWholeNumber(*value, "partition", 0, INT32_MAX, &partition, why) ||
+      !ReadWholeNumber(*value, "timestamp_ms", -1, INT64_MAX, &time, why)) {
     return false;
   }
   if (partition.has_value()) record->partition = PartitionIndex(static_cast<int32_t>(*partition));

@@ -35,17 +35,34 @@ std::optional<std::string> DecodeBytes(std::string_view text, FieldEncoding enco
   return bytes;
 }
 
+// What {json} wrote: a string, null, or {"base64":"..."}.
+bool ReadJsonBytes(std::string_view text, InputRecord* record,
+                   std::optional<std::string_view>* bytes, std::string* why) {
+  std::optional<Value> value = ReadJson(text, why);
+  if (!value.has_value()) return false;
+  if (value->is_null()) return true;
+  if (const std::string* string = value->string(); string != nullptr) {
+    *bytes = record->Keep(*string);
+    return true;
+  }
+  const Value* encoded =
+      value->object() != nullptr && value->object()->size() == 1 ? value->Find("base64") : nullptr;
+  std::optional<std::string> decoded;
+  if (encoded != nullptr && encoded->string() != nullptr) decoded = FromBase64(*encoded->string());
+  if (!decoded.has_value()) {
+    *why = "it must be a JSON string, null, or {\"base64\":\"...\"}";
+    return false;
+  }
+  *bytes = record->Keep(std::move(*decoded));
+  return true;
+}
+
 // A key or value of a template.
 bool ReadBytes(std::string_view text, const Piece& piece, InputRecord* record, std::string* why) {
   std::optional<std::string_view>& bytes =
       *piece.field == RecordField::kKey ? record->key : record->value;
   if (piece.encoding == FieldEncoding::kJson) {
-    std::optional<Value> value = ReadJson(text, why);
-    if (!value.has_value()) return false;
-    if (value->is_null()) return true;
-    const std::string* string = value->string();
-    bytes = record->Keep(string != nullptr ? *string : WriteJsonLine(*value));
-    return true;
+    return ReadJsonBytes(text, record, &bytes, why);
   }
   // An empty key is no key: that is how consume writes a record without one.
   if (text.empty() && *piece.field == RecordField::kKey) return true;
@@ -165,7 +182,7 @@ absl::Status ValidateReadable(const RecordTemplate& format) {
 bool ReadHeaders(std::string_view text, FieldEncoding encoding, InputRecord* record,
                  std::string* why) {
   if (encoding == FieldEncoding::kJson) {
-    return ReadJsonRecord(Cat({"{\"headers\":", text, "}"}), record, why);
+    return ReadJsonHeaders(text, record, why);
   }
   if (text.empty()) return true;
   for (const std::string& part : Split(text, ',')) {
@@ -227,6 +244,8 @@ absl::StatusOr<bool> RecordReader::NextFrame(std::string_view* frame,
     *terminator = all.substr(end, terminator_.size());
     at_ = searched_;
     seen_inside_ = 0;
+    frame_line_ = lines_read_ + 1;
+    lines_read_ += 1 + terminators_inside_;
     return true;
   }
   if (all.size() - at_ > kRecordTextBytesMax) {
@@ -239,6 +258,7 @@ absl::StatusOr<bool> RecordReader::NextFrame(std::string_view* frame,
     *terminator = {};
     at_ = searched_ = all.size();
     seen_inside_ = 0;
+    frame_line_ = lines_read_ + 1;
     return true;
   }
   // The terminator may be cut in two by the end of what was fed.
@@ -278,9 +298,14 @@ absl::Status RecordReader::ReadFrame(std::string_view frame, std::string_view te
   }
   if (ok) return absl::OkStatus();
   std::string number = std::to_string(records_read_);
-  return MakeError(Reason::kInvalidRecord,
-                   Cat({"Record ", number, " of the input can't be read: ", why, "."}),
-                   {{"record_number", number}});
+  std::string line = terminator_ == "\n" ? std::to_string(frame_line_) : "";
+  ErrorMetadata metadata = {{"record_number", number}};
+  if (!line.empty()) metadata.emplace_back("line_number", line);
+  return MakeError(
+      Reason::kInvalidRecord,
+      Cat({"Record ", number, " of the input", line.empty() ? "" : Cat({" (line ", line, ")"}),
+           " can't be read: ", why, "."}),
+      std::move(metadata));
 }
 
 absl::StatusOr<bool> RecordReader::Next(InputRecord* record) {

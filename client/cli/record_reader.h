@@ -58,8 +58,8 @@ class RecordReader {
   void Finish() { finished_ = true; }  // no more bytes come: what is left is the last record
 
   // True with the next record in `record`; false when more bytes are needed, or after Finish() when
-  // there are no more. An error (kInvalidRecord) names the record's number and the cause; the
-  // reader is then beyond it.
+  // there are no more. An error (kInvalidRecord) names the record's number, the line that it begins
+  // in where records end with a line, and the cause; the reader is then beyond it.
   absl::StatusOr<bool> Next(InputRecord* record);
 
   int64_t records_read() const { return records_read_; }
@@ -80,13 +80,19 @@ class RecordReader {
   int seen_inside_ = 0;  // terminators of this record that are before searched_
   bool finished_ = false;
   int64_t records_read_ = 0;
+  int64_t lines_read_ = 0;  // counted only where lines end records
+  int64_t frame_line_ = 1;  // that the last frame begins in
 };
 
-// A JSON object as a record: "key", "value" (a string, null, or any JSON, which is stored as text)
-// or "key_base64", "value_base64"; "headers" (an array of {"key","value"} or an object);
-// "partition"; "timestamp_ms". "topic", "offset" and "leader_epoch" are passed over, so that what
-// consume writes can be produced again. False and why otherwise.
+// A JSON object as a record: "key", "value" (a string or null) or "key_base64", "value_base64";
+// "headers" (an array of {"key","value"}, where again "_base64" may stand behind a name);
+// "partition" (0 and up); "timestamp_ms" (-1 is none). "topic", "offset" and "leader_epoch" are
+// passed over, so that what consume writes can be produced again. False and why otherwise: nothing
+// is guessed, since a wrong guess would be stored for good.
 bool ReadJsonRecord(std::string_view json, InputRecord* record, std::string* why);
+
+// The "headers" of such an object.
+bool ReadJsonHeaders(std::string_view json, InputRecord* record, std::string* why);
 
 // "name=value,other=value"; a name without "=" has a null value. Values in `encoding`.
 bool ReadHeaders(std::string_view text, FieldEncoding encoding, InputRecord* record,

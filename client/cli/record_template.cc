@@ -96,7 +96,11 @@ void AppendBytes(std::string* out, std::string_view bytes, FieldEncoding encodin
       out->append(ToBase64(bytes));
       return;
     case FieldEncoding::kJson:
-      AppendJsonString(out, bytes);
+      if (IsUtf8(bytes)) {
+        AppendJsonString(out, bytes);
+      } else {
+        out->append("{\"base64\":\"").append(ToBase64(bytes)).append("\"}");
+      }
       return;
     default:
       out->append(bytes);

@@ -3,8 +3,8 @@
 //
 //   %t topic   %p partition   %o offset   %k key   %v value   %h headers   %T time   %% a per cent
 // sign
-//   %k{hex} %v{base64} %h{json}: the bytes as hex, base64 or JSON. %T{iso}: RFC 3339.
-//   \n \t \r \0 \\ \xHH: that byte.
+//   %k{hex} %v{base64} %h{json}: the bytes as hex, base64 or JSON. %T{iso}: RFC 3339. As JSON,
+//   bytes that aren't UTF-8 are {"base64":"..."}: nothing is lost. \n \t \r \0 \\ \xHH: that byte.
 #pragma once
 
 #include <cstdint>

@@ -119,12 +119,13 @@ class ConsumerCore {
   // The partition if the request still counts for it.
   Partition* Claim(const TopicPartition& name, CorrelationId correlation);
   void GiveUpRequests(MonotonicTime now);
-  void AcceptFetch(const TopicPartition& name, Partition* partition, FetchResult result,
-                   MonotonicTime now);
-  void AcceptLookup(const TopicPartition& name, Partition* partition, const OffsetFound& found,
-                    MonotonicTime now);
-  void HandleError(const TopicPartition& name, Partition* partition, const absl::Status& status,
-                   Duration retry_delay, MonotonicTime now);
+  // `asked` is the broker that answered.
+  void AcceptFetch(const TopicPartition& name, Partition* partition, BrokerId asked,
+                   FetchResult result, MonotonicTime now);
+  void AcceptLookup(const TopicPartition& name, Partition* partition, BrokerId asked,
+                    const OffsetFound& found, MonotonicTime now);
+  void HandleError(const TopicPartition& name, Partition* partition, BrokerId asked,
+                   const absl::Status& status, Duration retry_delay, MonotonicTime now);
   void HandleOutOfRange(const TopicPartition& name, Partition* partition,
                         const absl::Status& status);
   static void Stop(Partition* partition, const absl::Status& status);

@@ -254,12 +254,12 @@ void ConsumerCore::OnFetch(CorrelationId correlation, FetchAnswer answer, Monoto
     Partition* partition = Claim(name, correlation);
     if (partition == nullptr) continue;
     if (!answer.ok()) {
-      HandleError(name, partition, answer.status(), Duration(0), now);
+      HandleError(name, partition, request->broker, answer.status(), Duration(0), now);
       continue;
     }
     FetchResult& result = (*answer)[i];
     any |= !result.status.ok() || !result.batches.empty();
-    AcceptFetch(name, partition, std::move(result), now);
+    AcceptFetch(name, partition, request->broker, std::move(result), now);
   }
   const bool asked_to_wait = options_.consumer.fetch_wait_max > kEmptyFetchPause;
   if (any || (asked_to_wait && now - request->sent_at >= kEmptyFetchPause)) return;
@@ -270,22 +270,22 @@ void ConsumerCore::OnFetch(CorrelationId correlation, FetchAnswer answer, Monoto
   }
 }
 
-void ConsumerCore::AcceptFetch(const TopicPartition& name, Partition* partition, FetchResult result,
-                               MonotonicTime now) {
+void ConsumerCore::AcceptFetch(const TopicPartition& name, Partition* partition, BrokerId asked,
+                               FetchResult result, MonotonicTime now) {
   if (result.log_start_offset.value() >= 0) partition->log_start_offset = result.log_start_offset;
   if (result.high_watermark.value() >= 0) partition->high_watermark = result.high_watermark;
   if (result.last_stable_offset.value() >= 0) {
     partition->last_stable_offset = result.last_stable_offset;
   }
   if (!result.status.ok()) {
-    HandleError(name, partition, result.status, result.retry_delay, now);
+    HandleError(name, partition, asked, result.status, result.retry_delay, now);
     return;
   }
   partition->failures = 0;
   partition->trouble = absl::OkStatus();
   if (result.next_offset < partition->fetch_offset ||
       (result.next_offset == partition->fetch_offset && !result.batches.empty())) {
-    HandleError(name, partition, absl::InternalError("the broker's answer doesn't move on"),
+    HandleError(name, partition, asked, absl::InternalError("the broker's answer doesn't move on"),
                 Duration(0), now);
     return;
   }
@@ -306,17 +306,17 @@ void ConsumerCore::OnListOffsets(CorrelationId correlation, ListOffsetsAnswer an
     Partition* partition = Claim(name, correlation);
     if (partition == nullptr) continue;
     if (answer.ok()) {
-      AcceptLookup(name, partition, (*answer)[i], now);
+      AcceptLookup(name, partition, request->broker, (*answer)[i], now);
     } else {
-      HandleError(name, partition, answer.status(), Duration(0), now);
+      HandleError(name, partition, request->broker, answer.status(), Duration(0), now);
     }
   }
 }
 
-void ConsumerCore::AcceptLookup(const TopicPartition& name, Partition* partition,
+void ConsumerCore::AcceptLookup(const TopicPartition& name, Partition* partition, BrokerId asked,
                                 const OffsetFound& found, MonotonicTime now) {
   if (!found.status.ok()) {
-    HandleError(name, partition, found.status, found.retry_delay, now);
+    HandleError(name, partition, asked, found.status, found.retry_delay, now);
     return;
   }
   partition->failures = 0;
@@ -337,9 +337,10 @@ void ConsumerCore::AcceptLookup(const TopicPartition& name, Partition* partition
 
 // ---- errors ----
 
-void ConsumerCore::HandleError(const TopicPartition& name, Partition* partition,
+void ConsumerCore::HandleError(const TopicPartition& name, Partition* partition, BrokerId asked,
                                const absl::Status& status, Duration retry_delay,
                                MonotonicTime now) {
+  if (metadata_.Redirect(name.topic, name.partition, asked, status)) return;
   if (ReasonOf(status) == Reason::kOffsetOutOfRange) {
     HandleOutOfRange(name, partition, status);
     return;

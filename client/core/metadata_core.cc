@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
 #include "base/error.h"
+#include "client/core/leader_hint.h"
 
 namespace catamaran::client::core {
 
@@ -34,6 +35,25 @@ void MetadataCore::Refresh(const std::string& topic, MonotonicTime now) {
   // A wrong leader is often an election that goes on: give it a moment, and don't let a storm of
   // refusals become a storm of requests.
   not_before_ = std::max(not_before_, now + BackoffAfter(options_.backoff, 1, random_) / 4);
+}
+
+bool MetadataCore::Redirect(const std::string& topic, PartitionIndex partition, BrokerId asked,
+                            const absl::Status& refusal) {
+  auto it = topics_.find(topic);
+  if (ReasonOf(refusal) != Reason::kNotLeader || it == topics_.end() || !it->second.known) {
+    return false;
+  }
+  std::vector<PartitionInfo>& partitions = it->second.info.partitions;
+  const auto index = static_cast<size_t>(partition.value());
+  if (index >= partitions.size()) return false;
+  PartitionInfo& known = partitions[index];
+  std::optional<LeaderHint> hint = LeaderHintOf(refusal);
+  if (hint.has_value() && hint->leader_epoch > known.leader_epoch) {
+    known = {hint->leader, hint->leader_epoch};
+    if (!hint->address.empty()) addresses_.try_emplace(hint->leader, hint->address);
+    ++version_;
+  }
+  return known.leader != asked && addresses_.contains(known.leader);
 }
 
 bool MetadataCore::AnyStale() const {
@@ -131,13 +151,18 @@ void MetadataCore::AcceptTopic(Topic* topic, const TopicInfo* found, const Metad
     return;           // stays stale
   }
   if (found != nullptr) {
+    TopicInfo info = *found;
+    if (topic->known && topic->info.id == info.id && topic->revision.value() >= 0) {
+      KeepNewerLeaders(topic->info, &info);
+    }
     topic->known = true;
-    topic->info = *found;
+    topic->info = std::move(info);
     topic->revision = answer.revision;
     topic->absent_since.reset();
     topic->reported_unknown = false;
     const auto leaderless = [](const PartitionInfo& p) { return p.leader == kNoBroker; };
-    topic->stale = std::any_of(found->partitions.begin(), found->partitions.end(), leaderless);
+    topic->stale =
+        std::any_of(topic->info.partitions.begin(), topic->info.partitions.end(), leaderless);
     ++version_;
     return;
   }
@@ -150,6 +175,15 @@ void MetadataCore::AcceptTopic(Topic* topic, const TopicInfo* found, const Metad
     topic->stale = false;  // asked for again by age or by Refresh
     topic->absent_since.reset();
     ++version_;
+  }
+}
+
+void MetadataCore::KeepNewerLeaders(const TopicInfo& known, TopicInfo* found) {
+  const size_t count = std::min(known.partitions.size(), found->partitions.size());
+  for (size_t i = 0; i < count; ++i) {
+    if (known.partitions[i].leader_epoch > found->partitions[i].leader_epoch) {
+      found->partitions[i] = known.partitions[i];
+    }
   }
 }
 

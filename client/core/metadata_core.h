@@ -2,8 +2,9 @@
 // by TakeRequest(), answers and time come in. One owner.
 //
 // An answer replaces what was known only when its revision isn't older, so that a broker that lags
-// can't take the picture back; another cluster id begins anew. A topic that stays unknown to the
-// brokers for `unknown_topic_wait` is reported as kUnknownTopic.
+// can't take the picture back; another cluster id begins anew. Within a topic a partition's leader
+// epoch only grows, since a refusal (Redirect) may tell of a newer leader than any answer did. A
+// topic that stays unknown to the brokers for `unknown_topic_wait` is reported as kUnknownTopic.
 #pragma once
 
 #include <cstdint>
@@ -37,6 +38,11 @@ class MetadataCore {
   void Forget(const std::string& topic);
   // Something known of the topic turned out to be wrong: ask again as soon as the backoff allows.
   void Refresh(const std::string& topic, MonotonicTime now);
+  // `asked` refused a request to the partition. Takes the leader that the refusal names, if its
+  // epoch is newer than what is known. True when somebody else than `asked` is now known to lead,
+  // so that the request may be sent again at once: each such step is to a newer epoch, so they end.
+  bool Redirect(const std::string& topic, PartitionIndex partition, BrokerId asked,
+                const absl::Status& refusal);
 
   // The request to send now, if one is due. At most one is under way.
   std::optional<SendMetadata> TakeRequest(MonotonicTime now);
@@ -74,6 +80,7 @@ class MetadataCore {
   void Accept(const MetadataAnswer& answer, MonotonicTime now);
   void AcceptTopic(Topic* topic, const TopicInfo* found, const MetadataAnswer& answer,
                    MonotonicTime now);
+  static void KeepNewerLeaders(const TopicInfo& known, TopicInfo* found);
   void Fail(const absl::Status& status, MonotonicTime now);
 
   const MetadataOptions options_;

@@ -75,8 +75,8 @@ absl::Status ValidateClientOptions(const ClientOptions& options) {
   if (!Within<Duration>(options.unknown_topic_wait, Duration(0), minutes(5))) {
     return Refuse("unknown_topic_wait", "0 to 5 min");
   }
-  if (!Within(options.message_bytes_max, 1 << 20, 256 << 20)) {
-    return Refuse("message_bytes_max", "1 MiB to 256 MiB");
+  if (!Within(options.message_bytes_max, 10 << 20, 256 << 20)) {
+    return Refuse("message_bytes_max", "10 MiB to 256 MiB");
   }
   return absl::OkStatus();
 }
@@ -163,6 +163,9 @@ ConsumerCoreOptions MakeConsumerCoreOptions(const ClientOptions& client,
                                             const ConsumerOptions& options) {
   ConsumerCoreOptions core;
   core.consumer = options;
+  // An answer must fit into a message, with room for everything but the batches.
+  core.consumer.fetch_bytes_max =
+      std::min<int64_t>(options.fetch_bytes_max, int64_t{client.message_bytes_max} * 15 / 16);
   core.metadata = MakeMetadataOptions(client);
   core.request_timeout = client.request_timeout;
   core.backoff = {client.retry_backoff_min, client.retry_backoff_max};

@@ -10,26 +10,51 @@
 namespace catamaran::client::core {
 namespace {
 
-absl::Status UnknownOutcome(const std::string& topic, PartitionIndex partition,
-                            const absl::Status& cause) {
-  return MakeError(
-      Reason::kOutcomeUnknown,
-      absl::StrCat("Records for ", topic, "-", partition.value(),
-                   " may be stored or not: no answer told. Read the partition before sending them "
-                   "again. Last cause: ",
-                   cause.ok() ? "no answer in time" : std::string(cause.message())),
-      {{"topic", topic}, {"partition", absl::StrCat(partition.value())}});
+std::string NameOf(const std::string& topic, PartitionIndex partition) {
+  return absl::StrCat(topic, "-", partition.value());
 }
 
+ErrorMetadata Where(const std::string& topic, PartitionIndex partition) {
+  return {{"topic", topic}, {"partition", absl::StrCat(partition.value())}};
+}
+
+// `cause` is how the last attempt ended, OK when it wasn't answered. It may well be a refusal: an
+// earlier attempt may have been carried out all the same.
+absl::Status UnknownOutcome(const std::string& topic, PartitionIndex partition,
+                            const absl::Status& cause) {
+  const std::string name = NameOf(topic, partition);
+  std::string message;
+  if (!cause.ok() && ReasonOf(cause) == Reason::kOutcomeUnknown) {
+    message = absl::StrCat(name, ": ", cause.message());  // says all of it already
+  } else {
+    message =
+        absl::StrCat("Nobody knows whether the records for ", name,
+                     " were stored: read the partition before sending them again. The last attempt "
+                     "ended with: ",
+                     cause.ok() ? "no answer in time." : std::string(cause.message()));
+  }
+  return MakeError(Reason::kOutcomeUnknown, message, Where(topic, partition));
+}
+
+// What stood in the way of the delivery, when waiting longer could have mended it: worth more to
+// whoever sent the records than that the time is over.
+bool ExplainsTheDelay(const absl::Status& cause) {
+  if (!GetErrorDetail(cause).has_value()) return false;
+  return cause.code() == absl::StatusCode::kUnavailable ||
+         cause.code() == absl::StatusCode::kResourceExhausted ||
+         cause.code() == absl::StatusCode::kNotFound;
+}
+
+// `cause` is the last refusal, OK when no broker was asked.
 absl::Status NotDelivered(const std::string& topic, PartitionIndex partition,
                           const absl::Status& cause) {
+  const Reason reason = ExplainsTheDelay(cause) ? ReasonOf(cause) : Reason::kDeadlineExceeded;
   return MakeError(
-      Reason::kDeadlineExceeded,
-      absl::StrCat("Records for ", topic, "-", partition.value(),
-                   " could not be delivered within delivery_timeout and were not stored: send them "
-                   "again. Last cause: ",
-                   cause.ok() ? "no broker took them" : std::string(cause.message())),
-      {{"topic", topic}, {"partition", absl::StrCat(partition.value())}});
+      reason,
+      absl::StrCat(
+          "Records for ", NameOf(topic, partition), " were not stored within delivery_timeout: ",
+          cause.ok() ? "no broker took them. Send them again." : std::string(cause.message())),
+      Where(topic, partition));
 }
 
 bool ConcernsLeadership(Reason reason) {
@@ -151,7 +176,8 @@ absl::Status PartitionQueue::Encode(Batch* batch) {
 // ---- answers ----
 
 PartitionQueue::Verdict PartitionQueue::OnResult(uint64_t batch_id, const AppendResult& result,
-                                                 MonotonicTime now, Random& random) {
+                                                 bool redirected, MonotonicTime now,
+                                                 Random& random) {
   CATAMARAN_CHECK(in_flight_ > 0, topic_);
   --in_flight_;
   Verdict verdict;
@@ -165,6 +191,7 @@ PartitionQueue::Verdict PartitionQueue::OnResult(uint64_t batch_id, const Append
     return verdict;
   }
   batch.status = result.status;
+  if (redirected) return verdict;  // waits for nothing
   const Reason reason = ReasonOf(result.status);
   const bool unknown = OutcomeOf(result.status) == Outcome::kUnknown;
   if (unknown) batch.unresolved = true;
@@ -201,7 +228,7 @@ void PartitionQueue::Succeed(Batch* batch, const AppendResult& result) {
 }
 
 void PartitionQueue::Fail(Batch* batch, const absl::Status& status) {
-  const bool may_be_stored = batch->in_flight || batch->unresolved;
+  const bool may_be_stored = MayBeStored(*batch);
   batch->done = true;
   batch->in_flight = false;  // in_flight_ still counts it, until its answer or the connection's end
   batch->status = may_be_stored && ReasonOf(status) != Reason::kOutcomeUnknown
@@ -233,7 +260,8 @@ void PartitionQueue::Expire(MonotonicTime now) {
   for (Batch& batch : batches_) {
     if (batch.done) continue;
     if (DeadlineOf(batch) > now) break;  // those behind were accepted later
-    Fail(&batch, NotDelivered(topic_, partition_, batch.status));
+    Fail(&batch, MayBeStored(batch) ? UnknownOutcome(topic_, partition_, batch.status)
+                                    : NotDelivered(topic_, partition_, batch.status));
   }
 }
 

@@ -66,13 +66,14 @@ class PartitionQueue {
   // The next batch, now on its way; CanSend() must hold. Absent when it couldn't be encoded: it has
   // failed, and the next may be tried.
   std::optional<Sending> Send(const ProducerIdentity& identity);
-  // What came of it. Also for batches that have been given up in the meantime.
+  // What came of it. Also for batches that have been given up in the meantime. `redirected`: it was
+  // refused by a broker that doesn't lead (any more), and the leader is known.
   struct Verdict {
     bool refresh_metadata = false;
     bool fenced = false;  // the identity it was sent under is of no use any more
   };
-  Verdict OnResult(uint64_t batch_id, const AppendResult& result, MonotonicTime now,
-                   Random& random);
+  Verdict OnResult(uint64_t batch_id, const AppendResult& result, bool redirected,
+                   MonotonicTime now, Random& random);
 
   // ---- time and trouble ----
 
@@ -121,6 +122,7 @@ class PartitionQueue {
     TimestampMs log_append_time = kNoTimestamp;
   };
 
+  static bool MayBeStored(const Batch& batch) { return batch.in_flight || batch.unresolved; }
   MonotonicTime DeadlineOf(const Batch& batch) const;
   size_t FirstOpen() const;     // index of the first batch that isn't done
   size_t FirstWaiting() const;  // index of the first one neither done nor on its way

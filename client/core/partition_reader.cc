@@ -15,10 +15,9 @@ namespace {
 constexpr int16_t kAbortMarker = 0;
 
 absl::Status Corrupt(std::string_view what) {
-  return MakeError(
-      Reason::kCorruptBatch,
-      absl::StrCat("A batch that was read ", absl::string_view(what.data(), what.size()),
-                   ". Seek past it to go on, and check the broker's disk."));
+  return MakeError(Reason::kCorruptBatch, absl::StrCat("A batch that was read ",
+                                                       absl::string_view(what.data(), what.size()),
+                                                       ". Check the broker's disk."));
 }
 
 bool IsAbortMarker(std::string_view bytes, size_t decompressed_bytes_max) {
@@ -111,7 +110,7 @@ void PartitionReader::Read(size_t records_max, std::vector<ConsumedRecord>* reco
     }
     if (!at_end) return;
     if (!iterator_->status().ok()) {
-      Fail(iterator_->status());
+      Fail(iterator_->status(), batch_end_);
       return;
     }
     position_ = std::max(position_, batch_end_);
@@ -138,12 +137,12 @@ bool PartitionReader::OpenNextBatch() {
     std::string_view bytes;
     absl::StatusOr<BatchHeader> header = NextHeader(&chunk, &bytes);
     if (!header.ok()) {
-      Fail(header.status());
+      Fail(header.status(), std::nullopt);
       return false;
     }
     if (header->next_offset() <= position_) continue;
     if (options_.check_crc && !BatchCrcMatches(bytes)) {
-      Fail(Corrupt("has a wrong CRC"));
+      Fail(Corrupt("has a wrong CRC"), header->next_offset());
       return false;
     }
     if (IsDropped(&chunk, *header, bytes)) {
@@ -153,7 +152,7 @@ bool PartitionReader::OpenNextBatch() {
     absl::StatusOr<BatchRecords> records =
         BatchRecords::Open(bytes, options_.decompressed_bytes_max);
     if (!records.ok()) {
-      Fail(records.status());
+      Fail(records.status(), header->next_offset());
       return false;
     }
     batch_end_ = header->next_offset();
@@ -197,13 +196,26 @@ bool PartitionReader::IsDropped(Chunk* chunk, const BatchHeader& header, std::st
          chunk->aborting.contains(header.producer_id.value());
 }
 
-void PartitionReader::Fail(const absl::Status& status) {
-  status_ = MakeError(ReasonOf(status),
-                      absl::StrCat(partition_.topic, "-", partition_.partition.value(),
-                                   " at offset ", position_.value(), ": ", status.message()),
-                      {{"topic", partition_.topic},
-                       {"partition", absl::StrCat(partition_.partition.value())},
-                       {"offset", absl::StrCat(position_.value())}});
+void PartitionReader::Fail(const absl::Status& status, std::optional<Offset> next) {
+  const std::string offset = absl::StrCat(position_.value());
+  const std::string limit = absl::StrCat(options_.decompressed_bytes_max);
+  const bool too_large = ReasonOf(status) == Reason::kRecordTooLarge;
+  std::string message =
+      absl::StrCat(partition_.topic, "-", partition_.partition.value(), " can't be read at offset ",
+                   offset, ": ",
+                   too_large ? absl::StrCat("the batch there decompresses to more than ", limit,
+                                            " bytes. Raise decompressed_bytes_max to read it.")
+                             : std::string(status.message()));
+  ErrorMetadata metadata = {{"topic", partition_.topic},
+                            {"partition", absl::StrCat(partition_.partition.value())},
+                            {"offset", offset}};
+  if (too_large) metadata.emplace_back("limit", limit);
+  if (next.has_value()) {
+    const std::string next_offset = absl::StrCat(next->value());
+    absl::StrAppend(&message, " Reading goes on at offset ", next_offset, " after a seek there.");
+    metadata.emplace_back("next_offset", next_offset);
+  }
+  status_ = MakeError(ReasonOf(status), message, std::move(metadata));
   chunks_.clear();
   batch_.reset();
   iterator_.reset();

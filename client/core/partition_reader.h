@@ -57,7 +57,8 @@ class PartitionReader {
   bool empty() const { return chunks_.empty() && batch_ == nullptr; }
   size_t buffered_bytes() const { return buffered_bytes_; }
   // OK, or why what is buffered can't be read on: kCorruptBatch, kRecordTooLarge,
-  // kUnsupportedCompression. Until Reset.
+  // kUnsupportedCompression. Metadata: "topic", "partition", "offset" and, when known,
+  // "next_offset", where reading can go on. Until Reset.
   const absl::Status& status() const { return status_; }
 
  private:
@@ -77,7 +78,8 @@ class PartitionReader {
   absl::StatusOr<BatchHeader> NextHeader(Chunk* chunk, std::string_view* bytes);
   bool IsDropped(Chunk* chunk, const BatchHeader& header, std::string_view bytes);
   void EndChunk();
-  void Fail(const absl::Status& status);
+  // `next` is the offset behind the batch that can't be read; absent when its header tells nothing.
+  void Fail(const absl::Status& status, std::optional<Offset> next);
 
   const Options options_;
   const TopicPartition partition_;

@@ -202,7 +202,9 @@ void ProducerCore::Settle(Request request, const AppendAnswer& answer, Monotonic
   for (size_t i = 0; i < request.batches.size(); ++i) {
     const auto& [queue, batch_id] = request.batches[i];
     const AppendResult& result = failed.status.ok() ? (*answer)[i] : failed;
-    PartitionQueue::Verdict verdict = queue->OnResult(batch_id, result, now, random_);
+    const bool redirected =
+        metadata_.Redirect(queue->topic(), queue->partition(), request.broker, result.status);
+    PartitionQueue::Verdict verdict = queue->OnResult(batch_id, result, redirected, now, random_);
     if (verdict.refresh_metadata) metadata_.Refresh(queue->topic(), now);
     if (verdict.fenced && queue->identity() == identity_) identity_lost_ = true;
   }
@@ -319,7 +321,7 @@ void ProducerCore::SendTo(BrokerId broker, const std::vector<PartitionQueue*>& q
     if (send.entries.empty()) return;
     last_correlation_ = CorrelationId(last_correlation_.value() + 1);
     send.correlation = last_correlation_;
-    send.broker = broker;
+    request.broker = send.broker = broker;
     request.address = send.address = metadata_.AddressOf(broker);
     send.acks = options_.producer.acks;
     send.durability = options_.producer.durability;

@@ -89,6 +89,7 @@ class ProducerCore {
     std::vector<PartitionInfo> leaders;                   // by index
   };
   struct Request {
+    BrokerId broker = kNoBroker;
     std::string address;
     MonotonicTime deadline;
     std::vector<std::pair<std::shared_ptr<PartitionQueue>, uint64_t>> batches;

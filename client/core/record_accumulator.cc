@@ -62,12 +62,15 @@ RecordAccumulator::Accepted RecordAccumulator::Append(const ProducerRecord& reco
   Accepted accepted;
   const size_t bytes =
       BytesOf(record) + (callback != nullptr && *callback ? kCallbackOverheadBytes : 0);
-  if (bytes > std::min(options_.buffer_bytes_max, kBatchBytesLimit - kBatchHeaderBytes)) {
+  const size_t limit = std::min(options_.buffer_bytes_max, kBatchBytesLimit - kBatchHeaderBytes);
+  if (bytes > limit) {
     accepted.status = MakeError(
         Reason::kRecordTooLarge,
-        absl::StrCat("The record takes ", bytes, " bytes, more than a batch or the buffer holds. ",
-                     "Send a smaller record or raise buffer_bytes_max."),
-        {{"bytes", absl::StrCat(bytes)}});
+        absl::StrCat("The record takes ", bytes, " bytes, and at most ", limit, " fit into ",
+                     limit == options_.buffer_bytes_max
+                         ? "the producer's buffer. Send a smaller one or raise buffer_bytes_max."
+                         : "a batch. Send a smaller one."),
+        {{"bytes", absl::StrCat(bytes)}, {"limit", absl::StrCat(limit)}});
     return accepted;
   }
   if (buffered_bytes_ + bytes > options_.buffer_bytes_max) {

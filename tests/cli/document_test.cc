@@ -50,9 +50,10 @@ TEST(Json, RefusesWhatIsNoJson) {
   EXPECT_EQ(why, "it is nested deeper than 64 levels");
 }
 
-TEST(Json, TheLastOfEqualNamesCounts) {
+TEST(Json, EqualNamesAreRefused) {
   std::string why;
-  EXPECT_EQ(ReadJson(R"({"a":1,"a":2})", &why), Members({{"a", 2}}));
+  EXPECT_FALSE(ReadJson(R"([{"a":1,"b":{"a":1}},{"a":1,"a":2}])", &why).has_value());
+  EXPECT_EQ(why, "it has \"a\" twice");
 }
 
 TEST(Json, SurvivesNoise) {

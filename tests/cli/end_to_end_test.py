@@ -199,7 +199,9 @@ class RecordTest(WithBroker):
         self.assertEqual([(r["key"], r["value"]) for r in rest], [(None, ""), ("photo", None), (None, "in\nput")])
         head = self.run_cli("consume", "single", "--num", "1", "-f", "%k %h").stdout
         self.assertEqual(head, b"photo type=image,none")
-        self.run_cli("produce", "single", "--value-file", "/nowhere/at/all", code=3)
+        for unreadable in ("/nowhere/at/all", "/tmp"):
+            refused = self.run_cli("produce", "single", "--value-file", unreadable, "-o", "json", code=2)
+            self.assertEqual(harness.error_of(refused)["reason"], "FILE_NOT_READABLE")
 
     def test_offsets(self):
         self.topic("offsets")
@@ -219,9 +221,32 @@ class RecordTest(WithBroker):
         self.assertEqual(read("end:end"), [])
         self.assertEqual(read("-100", "-n", "2"), ["0", "1"])
         self.run_cli("consume", "offsets", "--offset", "50:60", code=4)
+        self.run_cli("consume", "offsets", "--offset", "5:2", code=2)
+        self.run_cli("consume", "offsets", "--offset", "end:start", code=2)
+        self.assertEqual(read("5:5"), [])
+        empty = self.run_cli("consume", "offsets", "--offset", "-2:3")
+        self.assertEqual(empty.stdout, b"")
+        self.assertIn(b"starts at offset 8 and ends at 3", empty.stderr)
         self.run_cli("consume", "offsets", "-p", "3", code=3)
         self.run_cli("consume", "nothing-here", code=3)
         self.run_cli("produce", "nothing-here", stdin=b"x\n", code=3)
+
+    def test_bad_input_is_the_callers_mistake(self):
+        self.topic("bad-input")
+        for words, text, line in ((["--json"], b"\n{\"value\":7}\n", "2"), (["--json"], b"{\n", "1"),
+                                  (["--json"], b'{"partition":-1}\n', "1"), (["-f", "%k|%v\\n"], b"none\n", "1"),
+                                  (["--key-separator", ":"], b"none\n", "1")):
+            error = harness.error_of(self.run_cli("produce", "bad-input", *words, "-o", "json", stdin=text, code=2))
+            self.assertEqual((error["reason"], error["metadata"]["line_number"]), ("INVALID_RECORD", line), words)
+        self.assertEqual(self.consume("bad-input"), b"")
+
+    def test_a_large_compressed_record(self):
+        self.topic("large")
+        data = b"large " * 6_000_000
+        path = self.broker.directory / "large"
+        path.write_bytes(data)
+        self.run_cli("produce", "large", "--value-file", str(path), "--compression", "zstd")
+        self.assertEqual(self.run_cli("consume", "large", "--num", "1", "-f", "%v").stdout, data)
 
     def test_every_codec_and_acknowledgement(self):
         self.topic("codecs")
@@ -326,6 +351,21 @@ class OtherTest(WithBroker):
 
     def test_version(self):
         self.assertRegex(self.run_cli("version").stdout.decode(), r"^catamaran \d+\.\d+\.\d+\n$")
+
+
+class FullDiskTest(unittest.TestCase):
+    """A broker whose reserve is more than the disk has free."""
+
+    def test_produce_says_unavailable_and_why(self):
+        broker = harness.Broker("--storage.free_bytes_reserve=1024GiB")
+        self.addCleanup(broker.close)
+        self.assertEqual(harness.run(broker.address, "topic", "create", "full").returncode, 0)
+        result = harness.run(broker.address, "produce", "full", "--timeout", "1s", "-o", "json", stdin=b"x\n")
+        error = harness.error_of(result)
+        self.assertEqual((result.returncode, error["reason"]), (6, "STORAGE_FULL"), result.stderr)
+        self.assertIn("Free space", error["hint"])
+        # Reading goes on.
+        self.assertEqual(harness.run(broker.address, "consume", "full", "--offset", "start:end").returncode, 0)
 
 
 class NoBrokerTest(unittest.TestCase):

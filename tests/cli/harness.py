@@ -18,7 +18,8 @@ CATAMARAND = ""
 class Broker:
     """One catamarand on a directory of its own; a kill or stop can be followed by another start."""
 
-    def __init__(self):
+    def __init__(self, *flags):
+        self.flags = list(flags)
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="catamaran-cli-test."))
         self.address = "127.0.0.1:0"
         self.process = None
@@ -30,7 +31,8 @@ class Broker:
         with open(self.directory / "log", "ab") as log:
             self.process = subprocess.Popen(
                 [CATAMARAND, "--data.directory=" + str(self.directory / "data"), "--node.id=1",
-                 "--listen.client=" + self.address, "--listen.http=127.0.0.1:0", "--ports-file=" + str(ports)],
+                 "--listen.client=" + self.address, "--listen.http=127.0.0.1:0", "--ports-file=" + str(ports),
+                 *self.flags],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         deadline = time.monotonic() + READY_SECONDS_MAX
         while not ports.exists():

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "base/error.h"
+
 namespace catamaran::cli {
 namespace {
 
@@ -53,6 +55,21 @@ TEST(OffsetRange, RefusesTheRest) {
     EXPECT_FALSE(range.ok()) << bad;
   }
   EXPECT_FALSE(ParseOffsetPoint("start:end", kNow).ok());
+}
+
+TEST(OffsetRange, RefusesAnEndBeforeTheStart) {
+  for (const char* bad : {"5:2", "1:0", "end:start", "-3:start", "0:start", "@-1h:start", "-2:-5",
+                          "end:-1", "@-1h:@-2h", "@2023-11-14T22:13:20Z:@2023-11-14T22:13:19Z"}) {
+    absl::StatusOr<OffsetRange> range = ParseOffsetRange(bad, kNow);
+    ASSERT_FALSE(range.ok()) << bad;
+    EXPECT_EQ(ReasonOf(range.status()), Reason::kInvalidArgument) << bad;
+    EXPECT_NE(range.status().message().find("ends before it starts"), std::string::npos) << bad;
+  }
+  // An empty range, or one that a log may fill.
+  for (const char* good : {"5:5", "end:end", "start:start", "-5:-2", "-5:end", "5:end", "end:5",
+                           "@-1h:5", "-5:3", "@-1h:@-1h"}) {
+    EXPECT_TRUE(ParseOffsetRange(good, kNow).ok()) << good;
+  }
 }
 
 TEST(ResolvePoint, StaysWithinTheLog) {

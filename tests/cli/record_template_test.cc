@@ -41,6 +41,7 @@ TEST(RecordTemplate, Fields) {
 TEST(RecordTemplate, Modifiers) {
   Sample sample;
   EXPECT_EQ(Render("%k{hex} %v{base64} %k{json}", sample.view), "6b0a AP96 \"k\\n\"");
+  EXPECT_EQ(Render("%v{json}", sample.view), "{\"base64\":\"AP96\"}") << "no byte is lost";
   EXPECT_EQ(Render("%h", sample.view), "type=a\xff,flag");
   EXPECT_EQ(Render("%h{hex}", sample.view), "type=61ff,flag");
   EXPECT_EQ(Render("%h{json}", sample.view),

@@ -43,15 +43,28 @@ TEST(Failure, TextIsSafeForATerminal) {
             "\x1b[1;31merror:\x1b[0m");
 }
 
+TEST(Failure, WhatCannotBeReadSaysHowToGoOn) {
+  absl::Status status =
+      MakeError(Reason::kRecordTooLarge, "too large",
+                {{"topic", "t"}, {"partition", "3"}, {"offset", "5"}, {"next_offset", "9"}});
+  EXPECT_EQ(DescribeFailure(status).hint,
+            "catamaran consume t --partition 3 --offset 9 goes on behind it.");
+  // What is stored is nothing that the command line got wrong.
+  EXPECT_EQ(ExitCodeOf(status), ExitCode::kFailure);
+  EXPECT_EQ(ExitCodeOf(MakeError(Reason::kCorruptBatch, "x")), ExitCode::kFailure);
+}
+
 TEST(ExitCode, EveryReasonHasTheCodeOfItsKind) {
   auto code = [](Reason reason) { return ExitCodeOf(MakeError(reason, "x")); };
   EXPECT_EQ(ExitCodeOf(absl::OkStatus()), ExitCode::kOk);
   EXPECT_EQ(code(Reason::kInternal), ExitCode::kFailure);
-  EXPECT_EQ(code(Reason::kRecordTooLarge), ExitCode::kFailure);
   EXPECT_EQ(code(Reason::kNotSupported), ExitCode::kFailure);
   EXPECT_EQ(code(Reason::kCorruptLog), ExitCode::kFailure);
   EXPECT_EQ(code(Reason::kInvalidTopicName), ExitCode::kUsage);
   EXPECT_EQ(code(Reason::kInvalidConfig), ExitCode::kUsage);
+  EXPECT_EQ(code(Reason::kInvalidRecord), ExitCode::kUsage);
+  EXPECT_EQ(code(Reason::kInvalidTimestamp), ExitCode::kUsage);
+  EXPECT_EQ(code(Reason::kRecordTooLarge), ExitCode::kUsage);
   EXPECT_EQ(code(Reason::kUnknownTopic), ExitCode::kNotFound);
   EXPECT_EQ(code(Reason::kUnknownPartition), ExitCode::kNotFound);
   EXPECT_EQ(code(Reason::kTopicExists), ExitCode::kConflict);
@@ -59,6 +72,7 @@ TEST(ExitCode, EveryReasonHasTheCodeOfItsKind) {
   EXPECT_EQ(code(Reason::kOffsetOutOfRange), ExitCode::kConflict);
   EXPECT_EQ(code(Reason::kLeaderUnknown), ExitCode::kUnavailable);
   EXPECT_EQ(code(Reason::kStorageFull), ExitCode::kUnavailable);
+  EXPECT_EQ(code(Reason::kNotLeader), ExitCode::kUnavailable);
   EXPECT_EQ(code(Reason::kOutcomeUnknown), ExitCode::kDeadline);
   EXPECT_EQ(ExitCodeOf(absl::UnauthenticatedError("")), ExitCode::kDenied);
   EXPECT_EQ(ExitCodeOf(absl::PermissionDeniedError("")), ExitCode::kDenied);

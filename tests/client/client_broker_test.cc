@@ -1,6 +1,7 @@
 // The client library against a real broker on loopback.
 #include <atomic>
 #include <future>
+#include <map>
 #include <set>
 #include <string>
 
@@ -225,6 +226,44 @@ TEST_F(ClientBrokerTest, AdminSeesAndChangesTopics) {
   ASSERT_TRUE(start.ok()) << start.status();
   EXPECT_EQ(*start, Offset(5));
   EXPECT_TRUE(admin->DeleteTopic(topic).ok());
+}
+
+// 40 MiB that travel as some KiB: within the broker's bound, beyond this reader's.
+TEST_F(ClientBrokerTest, ARecordBeyondTheReadersBoundIsNamedAndPassed) {
+  ProducerOptions producer_options;
+  producer_options.compression = Codec::kZstd;
+  producer_options.buffer_bytes_max = 64u << 20;
+  auto producer = MakeProducer(std::move(producer_options));
+  const std::string large(40u << 20, 'x');
+  for (std::string_view value :
+       {std::string_view("before"), std::string_view(large), std::string_view("after")}) {
+    ProducerRecord record = RecordOf("k", value);
+    record.partition = PartitionIndex(0);
+    absl::StatusOr<Delivery> delivery = producer->SendFuture(record).get();
+    ASSERT_TRUE(delivery.ok()) << delivery.status();
+  }
+  EXPECT_EQ(Read(MakeConsumer().get(), 3), (std::vector<std::string>{"before", large, "after"}));
+
+  ConsumerOptions options;
+  options.decompressed_bytes_max = 1u << 20;
+  // As small as messages may be.
+  client.message_bytes_max = 10 << 20;
+  auto consumer = MakeConsumer({}, options);
+  EXPECT_EQ(Read(consumer.get(), 1), std::vector<std::string>{"before"});
+  auto refused = consumer->Poll(seconds(10));
+  ASSERT_EQ(ReasonOf(refused.status()), Reason::kRecordTooLarge) << refused.status();
+  std::optional<ErrorDetail> detail = GetErrorDetail(refused.status());
+  ASSERT_TRUE(detail.has_value());
+  std::map<std::string, std::string> where(detail->metadata.begin(), detail->metadata.end());
+  EXPECT_EQ(where["topic"], topic);
+  EXPECT_EQ(where["partition"], "0");
+  EXPECT_EQ(where["offset"], "1");
+  ASSERT_EQ(where["next_offset"], "2");
+  auto once = consumer->Poll(milliseconds(100));
+  ASSERT_TRUE(once.ok()) << once.status();
+  EXPECT_TRUE(once->empty());
+  ASSERT_TRUE(consumer->Seek(At(0), StartPosition::At(Offset(2))).ok());
+  EXPECT_EQ(Read(consumer.get(), 1), std::vector<std::string>{"after"});
 }
 
 TEST_F(ClientBrokerTest, AKilledBrokerLosesNothingAcknowledgedAndDuplicatesNothing) {

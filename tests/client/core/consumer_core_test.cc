@@ -208,10 +208,50 @@ TEST_F(ConsumerCoreTest, ABombIsRefused) {
   ConsumerOptions options;
   options.decompressed_bytes_max = 10'000;
   Start(options);
-  Store({std::string(100'000, 'x')}, 0, Codec::kZstd);
+  Store({"before"}, 0, Codec::kZstd);
+  Store({"lost", std::string(100'000, 'x')}, 0, Codec::kZstd);
+  Store({"after"}, 0, Codec::kZstd);
+  Store({"other"}, 1);
   Assign(0, StartPosition::Earliest());
+  EXPECT_EQ(Poll(), Values{"before"});
   EXPECT_EQ(Poll(), Values{});
   EXPECT_EQ(ReasonOf(error), Reason::kRecordTooLarge) << error;
+  ASSERT_TRUE(GetErrorDetail(error).has_value());
+  EXPECT_EQ(GetErrorDetail(error)->metadata, (ErrorMetadata{{"topic", "t"},
+                                                            {"partition", "0"},
+                                                            {"offset", "1"},
+                                                            {"limit", "10000"},
+                                                            {"next_offset", "3"}}));
+  // It comes once, nothing more is fetched of the partition, and the others are read on.
+  const int fetches = cluster->fetches();
+  EXPECT_EQ(Poll(), Values{});
+  EXPECT_TRUE(error.ok());
+  EXPECT_EQ(cluster->fetches(), fetches);
+  Assign(1, StartPosition::Earliest());
+  EXPECT_EQ(Poll(), Values{"other"});
+  ASSERT_TRUE(core->Seek(Name(0), StartPosition::At(Offset(3)), loop.now()).ok());
+  EXPECT_EQ(Poll(), Values{"after"});
+}
+
+TEST_F(ConsumerCoreTest, ARefusalThatNamesTheLeaderIsFollowedAtOnce) {
+  Start();
+  Store({"a"});
+  Assign(0, StartPosition::Earliest());
+  EXPECT_EQ(Poll(), Values{"a"});
+  // No metadata tells of the move.
+  cluster->MoveLeader(&cluster->Partition("t", 0), /*in_metadata=*/false);
+  Store({"b"});
+  EXPECT_EQ(Poll(), Values{"b"});
+  EXPECT_TRUE(core->trouble().ok());
+  RunFor(std::chrono::minutes(6));  // metadata is asked for again by its age
+  Store({"c"});
+  EXPECT_EQ(Poll(), Values{"c"});
+  EXPECT_EQ(cluster->misdirected(), 1);
+  // Look-ups follow, too.
+  cluster->MoveLeader(&cluster->Partition("t", 0), /*in_metadata=*/false);
+  ASSERT_TRUE(core->Seek(Name(0), StartPosition::Earliest(), loop.now()).ok());
+  Pump();
+  EXPECT_EQ(Poll(), (Values{"a", "b", "c"}));
 }
 
 TEST_F(ConsumerCoreTest, PauseKeepsThePosition) {

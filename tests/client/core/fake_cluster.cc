@@ -34,6 +34,7 @@ void FakeCluster::CreateTopic(const std::string& name, int partitions) {
   topic.partitions.resize(static_cast<size_t>(partitions));
   for (FakePartition& partition : topic.partitions) {
     partition.leader = BrokerId(static_cast<int>(random_.Below(static_cast<uint64_t>(brokers_))));
+    partition.told_leader = partition.leader;
   }
   ++revision_;
 }
@@ -41,6 +42,15 @@ void FakeCluster::CreateTopic(const std::string& name, int partitions) {
 void FakeCluster::DeleteTopic(const std::string& name) {
   topics_.erase(name_to_id_.at(name));
   name_to_id_.erase(name);
+  ++revision_;
+}
+
+void FakeCluster::MoveLeader(FakePartition* partition, bool in_metadata) {
+  partition->leader = BrokerId((partition->leader.value() + 1) % brokers_);
+  partition->epoch = LeaderEpoch(partition->epoch.value() + 1);
+  if (!in_metadata) return;
+  partition->told_leader = partition->leader;
+  partition->told_epoch = partition->epoch;
   ++revision_;
 }
 
@@ -87,7 +97,7 @@ void FakeCluster::Send(const SendMetadata& send,
     if (id == name_to_id_.end()) continue;
     TopicInfo info{name, id->second, {}};
     for (const FakePartition& partition : topics_.at(id->second).partitions) {
-      info.partitions.push_back({partition.leader, partition.epoch});
+      info.partitions.push_back({partition.told_leader, partition.told_epoch});
     }
     answer.topics.push_back(info);
   }
@@ -114,9 +124,15 @@ void FakeCluster::Send(const SendInitProducerId& send,
 // ---- append ----
 
 absl::Status FakeCluster::CheckLeader(const std::string& address, FakePartition* partition,
-                                      LeaderEpoch epoch) const {
+                                      LeaderEpoch epoch) {
   if (partition == nullptr) return MakeError(Reason::kUnknownTopic, "no such partition");
-  if (Address(partition->leader.value()) != address) return MakeError(Reason::kNotLeader, "moved");
+  if (const std::string leader = Address(partition->leader.value()); leader != address) {
+    ++misdirected_;
+    return MakeError(Reason::kNotLeader, "moved",
+                     {{"leader", std::to_string(partition->leader.value())},
+                      {"leader_address", leader},
+                      {"leader_epoch", std::to_string(partition->epoch.value())}});
+  }
   if (epoch < partition->epoch) return MakeError(Reason::kFencedEpoch, "old epoch");
   return absl::OkStatus();
 }
@@ -175,7 +191,7 @@ std::vector<AppendResult> FakeCluster::Append(const std::string& address,
     FakePartition* partition = Find(entry.partition);
     result.status = CheckLeader(address, partition, entry.leader_epoch);
     if (result.status.ok() && random_.Chance(faults_.refuse)) {
-      result.status = MakeError(Reason::kOverloaded, "busy");
+      result.status = MakeError(faults_.refusal, "not now");
     }
     if (result.status.ok() && random_.Chance(faults_.reject)) {
       result.status = MakeError(Reason::kInvalidRecord, "refused for good");
@@ -187,9 +203,7 @@ std::vector<AppendResult> FakeCluster::Append(const std::string& address,
       }
     }
     if (partition != nullptr && random_.Chance(faults_.move_leader)) {
-      partition->leader = BrokerId((partition->leader.value() + 1) % brokers_);
-      partition->epoch = LeaderEpoch(partition->epoch.value() + 1);
-      ++revision_;
+      MoveLeader(partition);
     }
     results.push_back(std::move(result));
   }
@@ -250,7 +264,7 @@ void FakeCluster::Break(const std::string& address) {
   ++connection.generation;
   connection.last_arrival = connection.last_answer = MonotonicTime();
   for (auto& [correlation, done] : open) {
-    loop_->After(Delay(), [done] { done(Broken()); });
+    loop_->After(Delay(), [answer = done] { answer(Broken()); });
   }
 }
 

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/batch/batch.h"
+#include "base/error.h"
 #include "base/random.h"
 #include "client/core/messages.h"
 
@@ -46,12 +47,13 @@ struct Faults {
   double lose_answer = 0;   // ... after the broker carried it out
   double black_hole = 0;    // as one of the two, but the client isn't told
   double deliver_late = 0;  // a request whose connection broke arrives much later all the same
-  double refuse = 0;        // OVERLOADED
+  double refuse = 0;        // with `refusal`
   double unknown = 0;       // appended, but answered OUTCOME_UNKNOWN
   double move_leader = 0;
   double fail_metadata = 0;
   double reject = 0;  // INVALID_RECORD: for good
   double forget = 0;  // the broker loses its producer state (as after a retention of it)
+  Reason refusal = Reason::kOverloaded;
 };
 
 struct StoredBatch {
@@ -62,6 +64,8 @@ struct StoredBatch {
 struct FakePartition {
   BrokerId leader{0};
   LeaderEpoch epoch{0};
+  BrokerId told_leader{0};  // what metadata says
+  LeaderEpoch told_epoch{0};
   std::vector<StoredBatch> log;
   Offset log_start{0};
   Offset end{0};
@@ -86,6 +90,9 @@ class FakeCluster {
   std::string Address(int broker) const { return "b" + std::to_string(broker) + ":1"; }
   void set_faults(const Faults& faults) { faults_ = faults; }
   void SetDown(int broker, bool down) { down_[broker] = down; }
+  // Another broker leads from now on; metadata tells it, unless `in_metadata` is false (a broker
+  // that lags), and refusals do.
+  void MoveLeader(FakePartition* partition, bool in_metadata = true);
 
   void Send(const SendMetadata& send, std::function<void(absl::StatusOr<MetadataAnswer>)> done);
   void Send(const SendInitProducerId& send,
@@ -95,6 +102,7 @@ class FakeCluster {
   void Send(const SendListOffsets& send, std::function<void(ListOffsetsAnswer)> done);
   void Reset(const std::string& address);
 
+  int misdirected() const { return misdirected_; }  // requests to a broker that doesn't lead
   int duplicates() const { return duplicates_; }
   int out_of_order() const { return out_of_order_; }
   int fetches() const { return fetches_; }
@@ -115,8 +123,7 @@ class FakeCluster {
   Duration Delay() { return std::chrono::microseconds(random_.Between(100, 5000)); }
   bool IsDown(const std::string& address) const;
   FakePartition* Find(const TopicPartitionId& id);
-  absl::Status CheckLeader(const std::string& address, FakePartition* partition,
-                           LeaderEpoch epoch) const;
+  absl::Status CheckLeader(const std::string& address, FakePartition* partition, LeaderEpoch epoch);
   std::vector<AppendResult> Append(const std::string& address,
                                    const std::vector<AppendEntry>& entries);
   AppendResult AppendOne(FakePartition* partition, const Buffer& batch);
@@ -129,6 +136,7 @@ class FakeCluster {
   Faults faults_;
   int64_t revision_ = 1;
   int64_t next_producer_ = 1000;
+  int misdirected_ = 0;
   int duplicates_ = 0;
   int out_of_order_ = 0;
   int fetches_ = 0;

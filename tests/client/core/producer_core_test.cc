@@ -227,6 +227,70 @@ TEST_F(ProducerCoreTest, ABlackHoleMakesTheOutcomeUnknownAndLaterRecordsStillFlo
   EXPECT_EQ(cluster->Values("t", 0), (std::vector<std::string>{"first", "who-knows", "later"}));
 }
 
+TEST_F(ProducerCoreTest, ARefusalThatLastsIsWhatTheRecordFailsWith) {
+  ProducerOptions options;
+  options.delivery_timeout = seconds(10);
+  Start(std::move(options));
+  SendValue("first");
+  RunFor(seconds(1));
+  for (Reason refusal : {Reason::kStorageFull, Reason::kNotEnoughReplicas, Reason::kOverloaded}) {
+    outcomes = {};
+    cluster->set_faults({.refuse = 1, .refusal = refusal});
+    SendValue("refused");
+    RunFor(seconds(11));
+    ASSERT_EQ(outcomes.errors.size(), 1u);
+    EXPECT_EQ(ReasonOf(outcomes.errors[0]), refusal) << outcomes.errors[0];
+    EXPECT_EQ(outcomes.errors[0].message(),
+              "Records for t-0 were not stored within delivery_timeout: not now");
+    EXPECT_EQ(outcomes.rejected.size(), 1u);
+  }
+  EXPECT_EQ(cluster->Values("t", 0), std::vector<std::string>{"first"});
+}
+
+// A refusal after an attempt that nobody answered says nothing about that attempt.
+TEST_F(ProducerCoreTest, AnUnknownOutcomeIsToldOnce) {
+  for (const Faults& faults : {Faults{.lose_answer = 1, .black_hole = 1}, Faults{.lose_answer = 1},
+                               Faults{.unknown = 1}}) {
+    outcomes = {};
+    loop = VirtualLoop();
+    ProducerOptions options;
+    options.delivery_timeout = seconds(10);
+    Start(std::move(options));
+    SendValue("first");
+    RunFor(seconds(1));
+    cluster->set_faults(faults);
+    SendValue("who-knows");
+    RunFor(seconds(2));
+    Faults refusing = faults;
+    refusing.refuse = 1;
+    cluster->set_faults(refusing);
+    RunFor(seconds(9));
+    ASSERT_EQ(outcomes.unknown, std::set<std::string>{"who-knows"});
+    const std::string message(outcomes.errors[0].message());
+    EXPECT_EQ(message.find("not stored"), message.npos) << message;
+    EXPECT_EQ(message.find("were stored"), message.rfind("were stored")) << message;
+    EXPECT_NE(message.find("Nobody knows whether the records for t-0 were stored"), message.npos)
+        << message;
+  }
+}
+
+TEST_F(ProducerCoreTest, ARefusalThatNamesTheLeaderIsFollowedAtOnce) {
+  ProducerOptions options;
+  Start(std::move(options));
+  SendValue("a");
+  RunFor(seconds(1));
+  // No metadata tells of the move.
+  cluster->MoveLeader(&cluster->Partition("t", 0), /*in_metadata=*/false);
+  SendValue("b");
+  RunFor(milliseconds(25));  // two round trips of at most 10 ms, and no wait
+  EXPECT_EQ(outcomes.delivered[0], (std::vector<std::string>{"a", "b"}));
+  RunFor(std::chrono::minutes(6));  // metadata is asked for again by its age
+  SendValue("c");
+  RunFor(milliseconds(15));
+  EXPECT_EQ(outcomes.delivered[0], (std::vector<std::string>{"a", "b", "c"}));
+  EXPECT_EQ(cluster->misdirected(), 1);
+}
+
 TEST_F(ProducerCoreTest, LostAnswersAreRetriedWithoutDuplicates) {
   Start({});
   cluster->set_faults({.lose_answer = 0.5});
