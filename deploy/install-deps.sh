@@ -16,7 +16,7 @@ readonly BUILD_PACKAGES=(
   libabsl-dev libgrpc++-dev libprotobuf-dev protobuf-compiler protobuf-compiler-grpc
   liblz4-dev libsnappy-dev libzstd-dev zlib1g-dev
   libcli11-dev libfmt-dev libspdlog-dev libtomlplusplus-dev nlohmann-json3-dev
-  libcpp-httplib-dev libjemalloc-dev libssl-dev prometheus-cpp-dev
+  libcpp-httplib-dev libjemalloc-dev librocksdb-dev libssl-dev prometheus-cpp-dev
 )
 readonly TEST_PACKAGES=(
   clang-14 clang-format-14 libclang-rt-14-dev llvm-14
