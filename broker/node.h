@@ -46,8 +46,10 @@ class BrokerNode {
   // failed to open. Calls that come before wait for their log.
   void Start(absl::AnyInvocable<void(absl::Status)> ready) { replicas_.Start(std::move(ready)); }
   // New requests get SHUTTING_DOWN; those that run are answered; then every log is closed, so that
-  // the next start reads no log data.
-  void Stop(absl::AnyInvocable<void()> done) { replicas_.Stop(std::move(done)); }
+  // the next start reads no log data. Only when `done` gets true may the stop be recorded as clean
+  // (FenceBrokerCommand): otherwise a log may come back shorter, under offsets that were seen, and
+  // needs a new leader epoch.
+  void Stop(absl::AnyInvocable<void(bool clean)> done) { replicas_.Stop(std::move(done)); }
 
   ProduceApi& produce_api() { return produce_api_; }
   FetchApi& fetch_api() { return fetch_api_; }
@@ -61,6 +63,7 @@ class BrokerNode {
   ReplicaManager replicas_;
   ProducerIds producer_ids_;
   SharedRandom random_;
+  std::atomic<int64_t> fetch_streams_{0};
   ApiContext context_;
   ProduceApi produce_api_;
   FetchApi fetch_api_;

@@ -221,6 +221,7 @@ NodeOptions BrokerProcessImpl::MakeNodeOptions() const {
   options.topic_defaults = config_.topic_defaults;
   options.replicas.free_bytes_min = static_cast<uint64_t>(config_.free_bytes_reserve);
   options.limits.request_bytes_max = static_cast<size_t>(config_.request_bytes);
+  options.limits.fetch_buffers_bytes = config_.inflight_bytes;
   options.limits.decompressed_bytes_max = static_cast<size_t>(config_.decompressed_bytes);
   return options;
 }
@@ -453,12 +454,16 @@ bool BrokerProcessImpl::Stop(Duration timeout) {
 
 bool BrokerProcessImpl::StopSteps(MonotonicTime deadline) {
   auto node_stopped = std::make_shared<Latch>();
-  node_->Stop([node_stopped] { node_stopped->Set(); });
+  auto clean = std::make_shared<std::atomic<bool>>(false);
+  node_->Stop([node_stopped, clean](bool all_clean) {
+    *clean = all_clean;
+    node_stopped->Set();
+  });
   if (!node_stopped->WaitUntil(deadline).ok()) return false;
   metadata_->watch_hub().Close(MakeError(Reason::kShuttingDown, "The broker is stopping."));
   rpc_->Shutdown(std::min(kRpcGrace, std::max(Duration(0), deadline - SystemClock().Now())));
   // Only a run whose logs all closed is told as clean: the next start then keeps the leader epochs.
-  if (counters_.Get(Gauge::kLogsFailed) == 0) {
+  if (*clean) {
     auto fenced = std::make_shared<Latch>();
     metadata_->Submit(
         metadata::FenceBrokerCommand{directory_->identity().node, broker_epoch_}, {},

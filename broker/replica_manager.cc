@@ -100,16 +100,18 @@ void ReplicaManager::Start(absl::AnyInvocable<void(absl::Status)> ready) {
       std::move(on_listed));
 }
 
-void ReplicaManager::Stop(absl::AnyInvocable<void()> done) {
+void ReplicaManager::Stop(absl::AnyInvocable<void(bool clean)> done) {
   if (space_watch_ != nullptr) space_watch_->stopped = true;
   struct Waiting {
     std::atomic<size_t> shards;
-    absl::AnyInvocable<void()> done;
+    absl::AnyInvocable<void(bool clean)> done;
+    std::atomic<bool> clean = true;
   };
   auto waiting = std::shared_ptr<Waiting>(new Waiting{{shards_.size()}, std::move(done)});
   for (const auto& shard : shards_) {
-    shard->Stop([waiting]() {
-      if (waiting->shards.fetch_sub(1) == 1) waiting->done();
+    shard->Stop([waiting](bool clean) {
+      if (!clean) waiting->clean = false;
+      if (waiting->shards.fetch_sub(1) == 1) waiting->done(waiting->clean);
     });
   }
 }

@@ -31,8 +31,9 @@ class ReplicaManager {
   // Lists the data directory on the pool, opens the logs that are there, then calls `ready` (on
   // some shard), once. Requests may come before: they wait for their log.
   void Start(absl::AnyInvocable<void(absl::Status)> ready);
-  // Refuses new requests, answers those that run, closes every log cleanly, then calls `done`.
-  void Stop(absl::AnyInvocable<void()> done);
+  // Refuses new requests, answers those that run, closes every log, then calls `done`: with true
+  // when all of them were closed cleanly, so that the stop may be recorded as clean.
+  void Stop(absl::AnyInvocable<void(bool clean)> done);
 
   // The caller has found the topic and checked that this broker leads the partition.
   void Produce(const CatalogTopic& topic, PartitionIndex partition, ProduceCommand command) {

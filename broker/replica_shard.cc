@@ -247,6 +247,7 @@ void ReplicaShard::CloseReplica(ReplicaRef replica, bool remove, const absl::Sta
 }
 
 void ReplicaShard::OnClosed(const ReplicaRef& replica) {
+  in_doubt_ |= replica->core.closed_in_doubt();
   auto it = closing_.find(replica->core.identity().directory);
   if (it != closing_.end() && it->second.owner == replica) {
     ReplicaRef next = std::move(it->second.next);
@@ -494,7 +495,7 @@ void ReplicaShard::OnMaintenanceStep() {
 
 // ---- stop ----
 
-void ReplicaShard::Stop(absl::AnyInvocable<void()> done) {
+void ReplicaShard::Stop(absl::AnyInvocable<void(bool clean)> done) {
   executor_->Post([self = shared_from_this(), done = std::move(done)]() mutable {
     self->stopping_ = true;
     self->stopped_ = std::move(done);
@@ -509,7 +510,7 @@ void ReplicaShard::Stop(absl::AnyInvocable<void()> done) {
 }
 
 void ReplicaShard::MaybeFinishStopping() {
-  if (stopping_ && closing_.empty() && stopped_ != nullptr) std::exchange(stopped_, nullptr)();
+  if (stopping_ && closing_.empty() && stopped_ != nullptr) std::exchange(stopped_, nullptr)(!in_doubt_);
 }
 
 void ReplicaShard::ForEachReplica(const std::function<void(const ReplicaCore&)>& visit) const {

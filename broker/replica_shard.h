@@ -64,8 +64,9 @@ class ReplicaShard : public std::enable_shared_from_this<ReplicaShard> {
   // the executor when all of those are open (or have failed to).
   void Start(std::shared_ptr<const std::vector<std::string>> directories,
              absl::AnyInvocable<void()> ready);
-  // Refuses what comes, ends what runs, closes all logs cleanly, then calls `done` on the executor.
-  void Stop(absl::AnyInvocable<void()> done);
+  // Refuses what comes, ends what runs, closes all logs, then calls `done` on the executor: with
+  // true when no log was left in doubt, then or earlier in this life (ReplicaCore).
+  void Stop(absl::AnyInvocable<void(bool clean)> done);
 
   // On the executor: for tests, the simulation and metrics.
   void ForEachReplica(const std::function<void(const ReplicaCore&)>& visit) const;
@@ -139,7 +140,8 @@ class ReplicaShard : public std::enable_shared_from_this<ReplicaShard> {
   std::shared_ptr<const std::vector<std::string>> directories_;  // until the first delta
   absl::AnyInvocable<void()> ready_;
   bool stopping_ = false;
-  absl::AnyInvocable<void()> stopped_;
+  absl::AnyInvocable<void(bool clean)> stopped_;
+  bool in_doubt_ = false;  // some log was closed so
 };
 
 }  // namespace catamaran::broker

@@ -107,6 +107,7 @@ absl::Status ReplicaCore::Overloaded(std::string_view what, size_t limit) const 
 void ReplicaCore::Open() {
   if (phase_ != ReplicaPhase::kUnopened) return;
   Become(ReplicaPhase::kOpening);
+  in_doubt_ = true;
   output_.open = true;
   has_output_ = true;
 }
@@ -302,6 +303,7 @@ void ReplicaCore::OnMaintenanceDone(storage::MaintenanceJob job) {
   if (closing_job_in_flight_) {
     // Nothing more can be done about a failed close: the next start recovers as after a crash.
     closing_job_in_flight_ = false;
+    in_doubt_ = !log_->FinishMaintenance(std::move(job)).ok() || !log_->health().ok();
     Become(ReplicaPhase::kClosed);
     output_.closed = has_output_ = true;
     return;

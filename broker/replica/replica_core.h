@@ -130,6 +130,10 @@ class ReplicaCore {
   size_t queued_bytes() const { return queued_bytes_; }
   size_t parked_reads() const { return parked_.size(); }
   bool removed() const { return remove_; }  // closed, or closing, to delete the directory
+  // In kClosed: whether all that was ever shown to anybody is on disk, so that the next start may
+  // keep the leader epoch (invariants.md P11). A log that failed, or that couldn't be opened or
+  // closed, may come back shorter.
+  bool closed_in_doubt() const { return in_doubt_ && !remove_; }
 
   void CheckInvariants() const;
 
@@ -211,6 +215,7 @@ class ReplicaCore {
   ReplicaPhase phase_ = ReplicaPhase::kUnopened;
   absl::Status refusal_;  // Invariant: not OK in kFailed, kClosing, kClosed
   bool remove_ = false;
+  bool in_doubt_ = false;  // from the opening on, until a clean close
 
   std::unique_ptr<storage::PartitionLog> log_;  // Invariant: set in kServing and kClosing
   Offset high_watermark_{0};                    // Invariant: only rises; <= log end; >= log start

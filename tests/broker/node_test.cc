@@ -404,6 +404,23 @@ TEST(NodeTest, LevelsAndRetentionAreCounted) {
   EXPECT_EQ(broker.counters().Get(Gauge::kLogsOpen), 0);
 }
 
+// What a stop could not make durable may be lost with power later, and its offsets given out again:
+// only the next start's new leader epoch tells the two apart.
+TEST(NodeTest, AStopThatCouldNotSyncIsNotClean) {
+  SimBroker broker(12);
+  ASSERT_TRUE(broker.Start().ok());
+  ASSERT_TRUE(broker.CreateTopic("t", 1, {{"durability", "async"}}).ok());
+  ASSERT_TRUE(broker.Produce("t", "one").ok());
+  ASSERT_TRUE(broker.Stop());
+  EXPECT_TRUE(broker.stopped_clean);
+  broker.Kill();
+  ASSERT_TRUE(broker.Start().ok());
+  ASSERT_TRUE(broker.Produce("t", "two").ok());
+  broker.disk.FailNext(sim::SimDiskOperation::kSync);
+  ASSERT_TRUE(broker.Stop());
+  EXPECT_FALSE(broker.stopped_clean);
+}
+
 TEST(NodeTest, AStrayDirectoryIsPutAsideAndNotMixed) {
   SimBroker broker(10);
   ASSERT_TRUE(broker.Start().ok());

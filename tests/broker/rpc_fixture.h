@@ -116,7 +116,7 @@ class RealBroker {
   ~RealBroker() {
     if (server_ != nullptr) server_->Shutdown(std::chrono::seconds(1));
     Notification stopped;
-    node_->Stop([&] { stopped.Notify(); });
+    node_->Stop([&](bool) { stopped.Notify(); });
     EXPECT_TRUE(stopped.Wait(std::chrono::seconds(30)));
     server_ = nullptr;
     node_ = nullptr;

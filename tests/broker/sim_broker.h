@@ -76,7 +76,10 @@ class SimBroker {
   }
   bool Stop() {
     bool stopped = false;
-    node().Stop([&] { stopped = true; });
+    node().Stop([&](bool clean) {
+      stopped = true;
+      stopped_clean = clean;
+    });
     return world.RunUntil([&] { return stopped; }, std::chrono::minutes(1));
   }
 
@@ -150,6 +153,7 @@ class SimBroker {
   sim::SimFileSystem disk;
   ApiLimits limits;
   std::vector<std::string> warnings;
+  bool stopped_clean = false;  // what the last Stop() said
 
  private:
   struct Life {

@@ -193,7 +193,8 @@ void SimBroker::StopCleanly(std::function<void()> stopped) {
   state_ = State::kStopping;
   life_->stopped = std::move(stopped);
   life_->server->StopListening();
-  life_->node->Stop([this] {
+  life_->node->Stop([this](bool clean) {
+    if (!clean) return life_->metadata->Stop([this] { OnStopped(); });
     life_->metadata->Submit(metadata::FenceBrokerCommand{kSelf, life_->epoch}, {},
                             [this](const absl::StatusOr<metadata::Answer>&) {
                               life_->metadata->Stop([this] { OnStopped(); });
