@@ -18,6 +18,7 @@ BrokerNode::BrokerNode(NodeSeams seams, std::vector<Executor*> shards, NodeOptio
                .producer_ids = &producer_ids_,
                .counters = seams.counters,
                .random = &random_,
+               .fetch_streams = &fetch_streams_,
                .limits = options.limits},
       produce_api_(&context_, &producer_ids_),
       fetch_api_(&context_),

@@ -1,6 +1,7 @@
 // What the data handlers share: the node's parts, and small helpers that every handler needs.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -48,6 +49,7 @@ struct ApiContext {
   ProducerIds* producer_ids = nullptr;
   Counters* counters = nullptr;
   SharedRandom* random = nullptr;
+  std::atomic<int64_t>* fetch_streams = nullptr;  // open ones
   ApiLimits limits;
 
   // Runs `work`, which takes long, off the calling thread.

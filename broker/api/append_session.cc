@@ -27,6 +27,7 @@ void AppendSession::OnMessage(v1::AppendStreamRequest message) {
     MutexLock lock(&mu_);
     if (writer_ == nullptr || finished_) return;
     unanswered_bytes_ += slot->bytes;
+    slot->credit = writer_->Account(slot->bytes);
     slots_.push_back(std::move(owned));
   }
   auto self = shared_from_this();
@@ -44,6 +45,7 @@ void AppendSession::OnDispatched() {
 }
 
 void AppendSession::OnAnswer(Slot* slot, absl::StatusOr<v1::AppendBatchesResponse> response) {
+  std::vector<StreamCredit> freed;  // before the lock, so that it goes after it
   MutexLock lock(&mu_);
   slot->answered = true;
   if (response.ok()) {
@@ -52,15 +54,16 @@ void AppendSession::OnAnswer(Slot* slot, absl::StatusOr<v1::AppendBatchesRespons
   } else {
     slot->status = response.status();
   }
-  Flush();
+  Flush(&freed);
   MaybeRead();
 }
 
-void AppendSession::Flush() {
+void AppendSession::Flush(std::vector<StreamCredit>* freed) {
   while (!slots_.empty() && slots_.front()->answered) {
     std::unique_ptr<Slot> slot = std::move(slots_.front());
     slots_.pop_front();
     unanswered_bytes_ -= slot->bytes;
+    freed->push_back(std::move(slot->credit));
     if (writer_ == nullptr || finished_) continue;
     if (!slot->status.ok()) {
       finished_ = true;
@@ -85,9 +88,10 @@ void AppendSession::MaybeRead() {
 }
 
 void AppendSession::OnReadsDone() {
+  std::vector<StreamCredit> freed;
   MutexLock lock(&mu_);
   reads_done_ = true;
-  Flush();
+  Flush(&freed);
 }
 
 void AppendSession::OnSent(size_t) {}

@@ -3,6 +3,7 @@
 
 #include <deque>
 #include <memory>
+#include <vector>
 
 #include "base/mutex.h"
 #include "broker/api/api_context.h"
@@ -36,11 +37,13 @@ class AppendSession final : public StreamSession<v1::AppendStreamRequest>,
     bool answered = false;
     v1::AppendStreamResponse response;
     absl::Status status;  // not OK: ends the stream after the answers before
+    StreamCredit credit;  // of the request's bytes
   };
 
   void OnDispatched();
   void OnAnswer(Slot* slot, absl::StatusOr<v1::AppendBatchesResponse> response);
-  void Flush() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // The credits of what is answered go to `freed`, to be let go outside of the lock.
+  void Flush(std::vector<StreamCredit>* freed) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void MaybeRead() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   const ApiContext* const context_;

@@ -17,12 +17,22 @@ namespace {
 // bounded too.
 constexpr size_t kMessageOverheadBytes = 256;
 
+// This stream's part of what all may buffer together; counts the stream.
+int64_t OpenBuffer(const ApiContext& context) {
+  const int64_t streams = context.fetch_streams->fetch_add(1, std::memory_order_relaxed) + 1;
+  return std::clamp(context.limits.fetch_buffers_bytes / streams, kFetchStreamBufferBytesMin,
+                    std::max(kFetchStreamBufferBytesMin, context.limits.fetch_stream_buffer_bytes));
+}
+
 }  // namespace
 
 FetchSession::FetchSession(const ApiContext* context, std::shared_ptr<Writer> writer)
     : context_(context),
-      budget_(std::make_shared<ReadBudget>(context->limits.fetch_stream_buffer_bytes)),
+      buffer_bytes_(OpenBuffer(*context)),
+      budget_(std::make_shared<ReadBudget>(buffer_bytes_)),
       writer_(std::move(writer)) {}
+
+FetchSession::~FetchSession() { context_->fetch_streams->fetch_sub(1, std::memory_order_relaxed); }
 
 void FetchSession::OnMessage(v1::FetchStreamRequest message) {
   MutexLock lock(&mu_);
@@ -97,7 +107,7 @@ void FetchSession::Remove(const Key& key) {
 
 void FetchSession::Pump() {
   while (!ready_.empty() && credit_ > 0 && !finished_ && writer_ != nullptr &&
-         buffered_ < context_->limits.fetch_stream_buffer_bytes) {
+         buffered_ < buffer_bytes_) {
     auto it = ready_.upper_bound(last_served_);
     if (it == ready_.end()) it = ready_.begin();
     Key key = *it;

@@ -20,6 +20,7 @@ class FetchSession final : public StreamSession<v1::FetchStreamRequest>,
  public:
   using Writer = StreamWriter<v1::FetchStreamResponse>;
   FetchSession(const ApiContext* context, std::shared_ptr<Writer> writer);
+  ~FetchSession() override;
 
   void OnMessage(v1::FetchStreamRequest message) override;
   void OnReadsDone() override;
@@ -51,6 +52,7 @@ class FetchSession final : public StreamSession<v1::FetchStreamRequest>,
   void CancelAll() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   const ApiContext* const context_;
+  const int64_t buffer_bytes_;                // see ApiLimits
   const std::shared_ptr<ReadBudget> budget_;  // of the buffer: given back as messages leave
   Mutex mu_;
   std::shared_ptr<Writer> writer_ ABSL_GUARDED_BY(mu_);  // null once closed

@@ -28,13 +28,17 @@ inline constexpr size_t kStreamRequestsMax = 1'000;
 // How much a record or a header costs in a reply beside its own bytes.
 inline constexpr int64_t kStoredRecordOverheadBytes = 32;
 
+inline constexpr int64_t kFetchStreamBufferBytesMin = 64 << 10;
+
 // Set by the broker's configuration.
 struct ApiLimits {
   size_t request_bytes_max = 16u << 20;  // one message, either way
   // Bytes of batches that may be unanswered on one append stream or produce session.
   int64_t stream_window_bytes = 16 << 20;
-  // Bytes read ahead of what the reader has taken, on one fetch stream.
+  // Bytes read ahead of what the reader has taken, on one fetch stream; with many streams each gets
+  // an equal part of `fetch_buffers_bytes` instead, but no less than kFetchStreamBufferBytesMin.
   int64_t fetch_stream_buffer_bytes = 4 << 20;
+  int64_t fetch_buffers_bytes = 256 << 20;
   // A compressed batch is refused if it would grow beyond this.
   size_t decompressed_bytes_max = 64u << 20;
 };

@@ -163,6 +163,7 @@ void ProduceSessionHandler::OnSend(v1::ProduceSessionRequest::Send send) {
   CatalogTopicRef topic;
   EncodeOptions options;
   AckPolicy policy;
+  std::vector<StreamCredit> freed;  // before the lock, so that it goes after it
   {
     MutexLock lock(&mu_);
     absl::StatusOr<std::vector<PartitionRecords>> parts = Accept(send);
@@ -171,7 +172,7 @@ void ProduceSessionHandler::OnSend(v1::ProduceSessionRequest::Send send) {
       slot->answered = true;
       slot->statuses = {parts.status()};
       slots_.push_back(std::move(owned));
-      Flush();
+      Flush(&freed);
       return;
     }
     slot->message_id = next_message_id_++;
@@ -183,6 +184,7 @@ void ProduceSessionHandler::OnSend(v1::ProduceSessionRequest::Send send) {
       next = AddSequence(next, static_cast<int32_t>(part.indexes.size()));
     }
     unanswered_bytes_ += slot->bytes;
+    if (writer_ != nullptr) slot->credit = writer_->Account(slot->bytes);
     topic = topic_;
     options = encode_;
     // Checked when the session was opened.
@@ -214,19 +216,21 @@ void ProduceSessionHandler::OnDispatched() {
 void ProduceSessionHandler::OnAnswer(Slot* slot,
                                      std::vector<v1::ProduceResponse::PartitionResult> results,
                                      std::vector<absl::Status> statuses) {
+  std::vector<StreamCredit> freed;
   MutexLock lock(&mu_);
   slot->answered = true;
   slot->results = std::move(results);
   slot->statuses = std::move(statuses);
-  Flush();
+  Flush(&freed);
   MaybeRead();
 }
 
-void ProduceSessionHandler::Flush() {
+void ProduceSessionHandler::Flush(std::vector<StreamCredit>* freed) {
   while (!slots_.empty() && slots_.front()->answered) {
     std::unique_ptr<Slot> slot = std::move(slots_.front());
     slots_.pop_front();
     unanswered_bytes_ -= slot->bytes;
+    freed->push_back(std::move(slot->credit));
     if (writer_ != nullptr && !finished_) AnswerSlot(slot.get());
   }
   if (reads_done_ && slots_.empty()) Finish(absl::OkStatus());
@@ -272,10 +276,11 @@ void ProduceSessionHandler::Finish(const absl::Status& status) {
 }
 
 void ProduceSessionHandler::OnReadsDone() {
+  std::vector<StreamCredit> freed;
   MutexLock lock(&mu_);
   reads_done_ = true;
   // An `open` that still waits for its id is answered first.
-  if (!opened_ || encode_.producer_id != kNoProducerId) Flush();
+  if (!opened_ || encode_.producer_id != kNoProducerId) Flush(&freed);
 }
 
 void ProduceSessionHandler::OnClosed() {

@@ -43,6 +43,7 @@ class ProduceSessionHandler final : public StreamSession<v1::ProduceSessionReque
     std::vector<PartitionRecords> parts;
     std::vector<v1::ProduceResponse::PartitionResult> results;
     std::vector<absl::Status> statuses;
+    StreamCredit credit;  // of the message's bytes
   };
 
   absl::Status Open(const v1::ProduceSessionRequest::Open& open) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -55,7 +56,8 @@ class ProduceSessionHandler final : public StreamSession<v1::ProduceSessionReque
   void OnDispatched();
   void OnAnswer(Slot* slot, std::vector<v1::ProduceResponse::PartitionResult> results,
                 std::vector<absl::Status> statuses);
-  void Flush() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // The credits of what is answered go to `freed`, to be let go outside of the lock.
+  void Flush(std::vector<StreamCredit>* freed) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void AnswerSlot(Slot* slot) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void MaybeRead() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Finish(const absl::Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);

@@ -34,11 +34,12 @@ absl::StatusOr<Admission::Ticket> Admission::Admit(const std::string& peer, int6
     MutexLock lock(&mu_);
     auto it = connections_.find(peer);
     Connection now = it == connections_.end() ? Connection{} : it->second;
-    // One request always fits, or a limit below the message size would refuse it for ever.
-    if (bytes_ > 0 && bytes_ + bytes > options_.inflight_bytes_max) {
+    // One request always fits, or a limit below the message size would refuse it for ever. A stream
+    // has no bytes when it opens: it's just not read from until there is room.
+    if (!stream && bytes_ > 0 && bytes_ + bytes > options_.inflight_bytes_max) {
       return Overloaded("bytes of requests in work", options_.inflight_bytes_max);
     }
-    if (now.bytes > 0 && now.bytes + bytes > options_.connection_inflight_bytes_max) {
+    if (!stream && now.bytes > 0 && now.bytes + bytes > options_.connection_inflight_bytes_max) {
       return Overloaded("bytes of one connection's requests in work",
                         options_.connection_inflight_bytes_max);
     }
@@ -72,18 +73,74 @@ absl::StatusOr<Admission::Ticket> Admission::Admit(const std::string& peer, int6
 }
 
 void Admission::Release(const Ticket& ticket) {
+  Waiters waiters;
   {
     MutexLock lock(&mu_);
-    auto it = connections_.find(ticket.peer_);
-    it->second.bytes -= ticket.bytes_;
-    if (--it->second.calls == 0) connections_.erase(it);
-    bytes_ -= ticket.bytes_;
+    --connections_.at(ticket.peer_).calls;
+    waiters = FreeBytes(ticket.peer_, ticket.bytes_);
     streams_ -= ticket.stream_ ? 1 : 0;
     --calls_;
   }
   counters_->Change(Gauge::kInflight, -1);
   if (ticket.bytes_ != 0) counters_->Change(Gauge::kInflightBytes, -ticket.bytes_);
   if (ticket.stream_) counters_->Change(Gauge::kOpenStreams, -1);
+  Tell(waiters);
+}
+
+StreamCredit Admission::Account(const std::string& peer, int64_t bytes) {
+  {
+    MutexLock lock(&mu_);
+    Connection& connection = connections_[peer];
+    ++connection.credits;
+    connection.bytes += bytes;
+    bytes_ += bytes;
+  }
+  counters_->Change(Gauge::kInflightBytes, bytes);
+  return StreamCredit(this, [self = shared_from_this(), peer, bytes](const void*) {
+    self->ReleaseCredit(peer, bytes);
+  });
+}
+
+void Admission::ReleaseCredit(const std::string& peer, int64_t bytes) {
+  Waiters waiters;
+  {
+    MutexLock lock(&mu_);
+    --connections_.at(peer).credits;
+    waiters = FreeBytes(peer, bytes);
+  }
+  counters_->Change(Gauge::kInflightBytes, -bytes);
+  Tell(waiters);
+}
+
+bool Admission::HasRoom(const std::string& peer) const {
+  if (bytes_ >= options_.inflight_bytes_max) return false;
+  auto it = connections_.find(peer);
+  return it == connections_.end() || it->second.bytes < options_.connection_inflight_bytes_max;
+}
+
+bool Admission::MayRead(const std::string& peer, const std::weak_ptr<RoomWaiter>& waiter) {
+  MutexLock lock(&mu_);
+  if (HasRoom(peer)) return true;
+  waiters_.push_back(waiter);
+  return false;
+}
+
+Admission::Waiters Admission::FreeBytes(const std::string& peer, int64_t bytes) {
+  auto it = connections_.find(peer);
+  const bool connection_was_full = it->second.bytes >= options_.connection_inflight_bytes_max;
+  const bool was_full = bytes_ >= options_.inflight_bytes_max || connection_was_full;
+  it->second.bytes -= bytes;
+  bytes_ -= bytes;
+  if (it->second.calls == 0 && it->second.credits == 0) connections_.erase(it);
+  // Everybody is told, and those that still find no room wait again.
+  if (was_full && HasRoom(peer)) return std::exchange(waiters_, {});
+  return {};
+}
+
+void Admission::Tell(const Waiters& waiters) {
+  for (const auto& weak : waiters) {
+    if (auto waiter = weak.lock()) waiter->OnRoom();
+  }
 }
 
 }  // namespace catamaran::broker

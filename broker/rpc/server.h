@@ -24,8 +24,9 @@ struct RpcOptions {
   // One message, either way. A little above it the answer is REQUEST_TOO_LARGE; far above it gRPC
   // itself ends the call.
   size_t message_bytes_max = 16u << 20;
-  // Bytes of requests that are being worked on. Past them unary calls are refused (OVERLOADED) and
-  // streams aren't read from.
+  // Bytes of requests that are being worked on, unary calls' and streams' together. Past them unary
+  // calls are refused (OVERLOADED) and streams aren't read from: what exceeds the limit is at most
+  // the message that each open stream had begun to send.
   int64_t inflight_bytes_max = 256 << 20;
   int64_t connection_inflight_bytes_max = 64 << 20;
   // Calls and streams at the same time.

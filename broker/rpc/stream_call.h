@@ -19,10 +19,12 @@ namespace catamaran::broker {
 // Invariants: at most one write and one read are outstanding; after Finish() nothing is started.
 template <class Request, class Response>
 class StreamCarrier final : public StreamWriter<Response>,
+                            public Admission::RoomWaiter,
                             public std::enable_shared_from_this<StreamCarrier<Request, Response>> {
  public:
   using Reactor = grpc::ServerBidiReactor<Request, Response>;
-  explicit StreamCarrier(Reactor* reactor) : reactor_(reactor) {}
+  StreamCarrier(Reactor* reactor, std::shared_ptr<Admission> admission, std::string peer)
+      : reactor_(reactor), admission_(std::move(admission)), peer_(std::move(peer)) {}
 
   void Send(Response response, size_t bytes) override {
     {
@@ -36,6 +38,14 @@ class StreamCarrier final : public StreamWriter<Response>,
     {
       MutexLock lock(&mu_);
       wants_read_ = true;
+    }
+    Pump();
+  }
+  StreamCredit Account(int64_t bytes) override { return admission_->Account(peer_, bytes); }
+  void OnRoom() override {
+    {
+      MutexLock lock(&mu_);
+      awaits_room_ = false;
     }
     Pump();
   }
@@ -99,7 +109,9 @@ class StreamCarrier final : public StreamWriter<Response>,
       finished_ = true;
       return Step::kFinish;
     }
-    if (wants_read_ && !reading_) {
+    if (wants_read_ && !reading_ && !awaits_room_) {
+      awaits_room_ = !admission_->MayRead(peer_, this->weak_from_this());
+      if (awaits_room_) return Step::kNone;
       wants_read_ = false;
       reading_ = true;
       return Step::kRead;
@@ -141,11 +153,14 @@ class StreamCarrier final : public StreamWriter<Response>,
   }
 
   Reactor* const reactor_;  // valid until Finish() was called
-  Request request_;         // owned by the outstanding read, else by the reactor's event
+  const std::shared_ptr<Admission> admission_;
+  const std::string peer_;
+  Request request_;  // owned by the outstanding read, else by the reactor's event
   Mutex mu_;
   Message current_;  // owned by the outstanding write
   std::deque<Message> queue_ ABSL_GUARDED_BY(mu_);
   bool wants_read_ ABSL_GUARDED_BY(mu_) = false;
+  bool awaits_room_ ABSL_GUARDED_BY(mu_) = false;  // OnRoom() comes
   bool reading_ ABSL_GUARDED_BY(mu_) = false;
   bool writing_ ABSL_GUARDED_BY(mu_) = false;
   bool pumping_ ABSL_GUARDED_BY(mu_) = false;
@@ -166,7 +181,8 @@ class StreamReactor final : public grpc::ServerBidiReactor<Request, Response> {
       : shared_(std::move(shared)),
         method_(method),
         start_(shared_->handlers.clock->Now()),
-        carrier_(std::make_shared<StreamCarrier<Request, Response>>(this)) {
+        carrier_(std::make_shared<StreamCarrier<Request, Response>>(this, shared_->admission,
+                                                                    context->peer())) {
     CallContext call = MakeCallContext(*context, *shared_->handlers.clock);
     absl::StatusOr<Admission::Ticket> ticket = shared_->admission->AdmitStream(call.peer);
     if (!ticket.ok()) {

@@ -24,6 +24,47 @@ v1::AppendStreamRequest AppendRequest(const std::string& topic_id, int64_t corre
   return request;
 }
 
+TEST(RpcStreamTest, StreamsShareTheBudgetOfBytesInWork) {
+  RpcOptions rpc;
+  rpc.inflight_bytes_max = 4 << 20;
+  rpc.connection_inflight_bytes_max = 4 << 20;
+  RealBroker broker(rpc);
+  std::string topic = broker.CreateTopic("t", 1);
+  const std::string batch = MakeBatch(1, 900'000);
+  constexpr int kStreams = 4;
+  constexpr int kBatches = 20;
+  // Streams of four connections push as much as they can; all of it is stored all the same.
+  std::vector<std::thread> writers;
+  for (int i = 0; i < kStreams; ++i) {
+    writers.emplace_back([&] {
+      auto stub = v1::BatchService::NewStub(broker.Channel());
+      grpc::ClientContext context;
+      SetDeadline(context);
+      auto stream = stub->AppendStream(&context);
+      std::thread sender([&] {
+        for (int n = 0; n < kBatches; ++n) stream->Write(AppendRequest(topic, n, batch));
+        stream->WritesDone();
+      });
+      int answers = 0;
+      v1::AppendStreamResponse response;
+      while (stream->Read(&response)) {
+        if (response.correlation_id() < 0) continue;
+        EXPECT_TRUE(response.results(0).has_receipt()) << response.DebugString();
+        ++answers;
+        // The limit, and one message of each stream that was on its way when it was reached.
+        EXPECT_LE(broker.counters().Get(Gauge::kInflightBytes),
+                  rpc.inflight_bytes_max + kStreams * 901'000);
+      }
+      EXPECT_EQ(answers, kBatches);
+      sender.join();
+      const grpc::Status status = stream->Finish();
+      EXPECT_TRUE(status.ok()) << status.error_message();
+    });
+  }
+  for (std::thread& writer : writers) writer.join();
+  EXPECT_EQ(broker.counters().Get(Gauge::kInflightBytes), 0);
+}
+
 TEST(RpcStreamTest, PipelinedAppendsAndAFollowingReader) {
   RealBroker broker;
   std::string topic = broker.CreateTopic("t", 1, {{"durability", "async"}});
