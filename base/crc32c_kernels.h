@@ -9,12 +9,20 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <string_view>
 #include <vector>
 
 namespace catamaran::crc32c {
 
 inline constexpr uint32_t kPolynomialReflected = 0x82F63B78;
+
+// The next eight bytes as they lie in memory.
+inline uint64_t LoadWord(const char* at) {
+  uint64_t word;
+  std::memcpy(&word, at, sizeof(word));
+  return word;
+}
 
 // Tables; runs everywhere.
 uint32_t ExtendPortable(uint32_t crc, const char* at, size_t length);

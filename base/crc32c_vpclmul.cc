@@ -28,7 +28,6 @@
 
 #include <immintrin.h>
 
-#include <cstring>
 
 namespace catamaran::crc32c {
 namespace {
@@ -64,12 +63,6 @@ constexpr uint32_t Shift(uint64_t bits) {
 constexpr size_t kWays = 4;
 constexpr size_t kStreamWords = 5;
 constexpr size_t kPairBytes = 32;
-
-uint64_t LoadWord(const char* at) {
-  uint64_t word;
-  std::memcpy(&word, at, sizeof(word));
-  return word;
-}
 
 // The registers of the three streams.
 struct Streams {
