@@ -28,7 +28,6 @@
 
 #include <immintrin.h>
 
-
 namespace catamaran::crc32c {
 namespace {
 
