@@ -100,11 +100,11 @@ constexpr ConfigKey kKeys[] = {
          "first "
          "for few files and the second for many.",
          &Config::sync_strategy),
-    Number("storage", "free_bytes_reserve", kBytes, "64MiB", 0, 1024 * kGiB,
-           "While less is free on the data directory's file system, produce is refused "
-           "(STORAGE_FULL); "
-           "reads, deletion and metadata go on.",
-           &Config::free_bytes_reserve),
+    Number(
+        "storage", "free_bytes_reserve", kBytes, "64MiB", 0, 1024 * kGiB,
+        "Produce is refused (STORAGE_FULL) before less than this is free on the data directory's "
+        "file system; reads, deletion and metadata go on. 0: only a full disk refuses.",
+        &Config::free_bytes_reserve),
     Number("shutdown", "timeout_ms", kMilliseconds, "30s", 100, 600'000,
            "How long SIGTERM and SIGINT may take to stop the broker; after it the process ends at "
            "once, "

@@ -19,6 +19,10 @@ constexpr std::string_view kIdentityFile = "meta.properties";
 constexpr std::string_view kLockFile = ".lock";
 constexpr std::string_view kChecksumKey = "checksum=";
 constexpr size_t kIdentityBytesMax = 4096;
+// Space that a start on a full disk has for itself: it must write the identity and some metadata
+// records before anybody can read, or delete what fills the disk.
+constexpr std::string_view kSpareFile = ".spare";
+constexpr uint64_t kSpareBytes = 1u << 20;
 
 std::string EncodeIdentity(const DirectoryIdentity& identity) {
   std::string text =
@@ -124,6 +128,15 @@ absl::StatusOr<std::optional<DirectoryIdentity>> Inspect(
   return identity;
 }
 
+// Best effort: without it only a start on a full disk fails.
+void KeepSpare(FileSystem& fs) {
+  const absl::StatusOr<std::shared_ptr<File>> file =
+      fs.Open(std::string(kSpareFile), OpenMode::kCreate);
+  if (!file.ok()) return;
+  const absl::StatusOr<uint64_t> size = (*file)->Size();
+  if (size.ok() && *size < kSpareBytes) (*file)->Allocate(kSpareBytes).IgnoreError();
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<DataDirectory>> DataDirectory::Open(FileSystem& fs,
@@ -146,8 +159,15 @@ absl::StatusOr<std::unique_ptr<DataDirectory>> DataDirectory::Open(FileSystem& f
   }
   identity.format_version = kDataFormatVersion;
   ++identity.start_counter;
-  CATAMARAN_RETURN_IF_ERROR(
-      WriteFileAtomically(fs, std::string(kIdentityFile), EncodeIdentity(identity)));
+  const std::string path(kIdentityFile);
+  const std::string text = EncodeIdentity(identity);
+  absl::Status written = WriteFileAtomically(fs, path, text);
+  if (written.ok()) {
+    KeepSpare(fs);
+  } else if (ReasonOf(written) == Reason::kStorageFull && fs.Remove(std::string(kSpareFile)).ok()) {
+    written = WriteFileAtomically(fs, path, text);
+  }
+  CATAMARAN_RETURN_IF_ERROR(written);
   return directory;
 }
 

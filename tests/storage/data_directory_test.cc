@@ -101,6 +101,26 @@ TEST(DataDirectoryTest, AnOversizedIdentityIsCorruptAndNamed) {
   EXPECT_NE(opened.status().message().find(kFile), absl::string_view::npos) << opened.status();
 }
 
+TEST(DataDirectoryTest, StartsOnAFullDisk) {
+  SimFileSystem disk(1);
+  Random random(5);
+  ASSERT_TRUE(DataDirectory::Open(disk, {BrokerId(4), {}}, random).ok());
+  for (int round = 0; round < 2; ++round) {
+    disk.SetCapacity(disk.used_bytes());
+    ASSERT_FALSE(WriteFileAtomically(disk, "other", std::string(10'000, 'x')).ok());
+    {
+      const auto opened = DataDirectory::Open(disk, {BrokerId(4), {}}, random);
+      ASSERT_TRUE(opened.ok()) << opened.status();
+      EXPECT_GE((*opened)->identity().start_counter, 2);
+      // The metadata have room too.
+      EXPECT_TRUE(WriteFileAtomically(disk, "metadata", std::string(10'000, 'x')).ok());
+    }
+    // With space again, the next start keeps a spare again.
+    disk.SetCapacity(uint64_t{1} << 40);
+    ASSERT_TRUE(DataDirectory::Open(disk, {BrokerId(4), {}}, random).ok());
+  }
+}
+
 TEST(DataDirectoryTest, StrangersDirectoryIsRefused) {
   SimFileSystem disk(1);
   ASSERT_TRUE(disk.MakeDirectory("photos").ok());
