@@ -202,7 +202,7 @@ TEST(ValidateTest, TimestampWindow) {
   unbounded.timestamp_before_max_ms = INT64_MAX;
   for (int64_t before : {int64_t{INT64_MAX}, now + 5}) {
     unbounded.timestamp_before_max_ms = before;
-    const absl::Status status = ValidateProducedBatch(BatchAt(now + 11), unbounded);
+    const absl::Status status = ValidateProducedBatch(BatchAt(now + 11).Encode(), unbounded);
     EXPECT_NE(status.message().find(absl::StrCat("outside 0 to ", now + 10)),
               absl::string_view::npos)
         << status;
