@@ -279,8 +279,14 @@ absl::StatusOr<ExitCode> Run(const GlobalOptions& global, const BenchConsume& co
   SetInterruptMode(InterruptMode::kFinish);
   int64_t wanted = std::min(command.records.value_or(ends.records), ends.records);
   Throughput throughput{command.topic};
+  MonotonicTime last_records = started;
   while (throughput.records < wanted && !ends.open.empty() && !Interrupted()) {
     CATAMARAN_ASSIGN_OR_RETURN(client::PolledRecords records, consumer->Poll(kTick));
+    MonotonicTime now = SystemClock().Now();
+    if (!records.empty()) last_records = now;
+    // The library waits out a broker that is away; who measures doesn't.
+    absl::Status trouble = consumer->trouble();
+    if (!trouble.ok() && now - last_records > global.timeout) return trouble;
     for (const client::ConsumedRecord& record : records) {
       throughput.bytes +=
           static_cast<int64_t>(record.key.value_or("").size() + record.value.value_or("").size());

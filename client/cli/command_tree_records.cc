@@ -176,9 +176,11 @@ void CommandTree::AddConsume() {
     absl::StatusOr<OffsetRange> range = ParseOffsetRange(word, now);
     return range.ok() ? std::optional<OffsetRange>(*range) : std::nullopt;
   };
-  AddParsed(app, "--offset", &consume->offsets, parse_range, "RANGE",
-            "place in a log: write start, end, N, -N, @time, or a range such as start:end",
-            "start, end, N, -N (the last N), @time, or a range A:B. Default: start");
+  AddParsed(
+      app, "--offset", &consume->offsets, parse_range, "RANGE",
+      "place in a log: write start, end, N, -N, @time, or a range such as start:end whose end "
+      "isn't before its start",
+      "start, end, N, -N (the last N), @time, or a range A:B. Default: start");
   AddParsed(
       app, "-n,--num", &consume->num,
       [](std::string_view word) -> std::optional<int64_t> {
