@@ -25,6 +25,7 @@
 #include "broker/rpc/server.h"
 #include "broker/sync_meter.h"
 #include "broker/version.h"
+#include "grpc/support/log.h"
 #include "metadata/metadata_log.h"
 #include "metadata/metadata_service.h"
 #include "metadata/text.h"
@@ -89,6 +90,18 @@ double ResidentBytes() {
   double resident = 0;
   statm >> pages >> resident;
   return resident * static_cast<double>(sysconf(_SC_PAGESIZE));
+}
+
+// gRPC's own errors, most of which any client can cause, as lines of our log: at most one a second,
+// so that they don't crowd out what matters.
+void LogGrpcError(gpr_log_func_args* args) {
+  static std::atomic<int64_t> next_at{0};
+  if (args->severity != GPR_LOG_SEVERITY_ERROR) return;
+  const int64_t now = SystemClock().Now().since_start.count();
+  int64_t at = next_at.load();
+  const int64_t second = Duration(std::chrono::seconds(1)).count();
+  if (now < at || !next_at.compare_exchange_strong(at, now + second)) return;
+  Log(LogLevel::kWarning, "grpc", args->message);
 }
 
 bool IsWildcard(std::string_view host) { return host == "0.0.0.0" || host == "::"; }
@@ -280,6 +293,7 @@ absl::Status BrokerProcessImpl::StartNode() {
   handlers.offsets = &node_->offsets_api();
   handlers.topics = topic_api_.get();
   handlers.cluster = cluster_api_.get();
+  gpr_set_log_function(&LogGrpcError);
   // gRPC would say no more than that it can't.
   const HostPort listen = *ParseHostPort(config_.listen_client);
   CATAMARAN_RETURN_IF_ERROR(CheckListenable(listen.host, listen.port, "listen.client"));
