@@ -168,6 +168,7 @@ absl::Status ReadSnapshots(Kv& kv, FoundStore* found) {
     CATAMARAN_ASSIGN_OR_RETURN(found->unfinished, UnsealUnfinishedSnapshot(*unfinished));
     opened.unfinished_snapshot = found->unfinished->snapshot.meta;
     opened.unfinished_bytes = found->unfinished->bytes;
+    opened.unfinished_crc32c = found->unfinished->crc32c;
   }
   // The snapshot covers what was compacted, and ends inside the log.
   const bool fits = opened.snapshot.has_value()

@@ -61,6 +61,7 @@ struct OpenedStore {
   // A snapshot that was begun and not finished, and how many of its bytes are durable.
   std::optional<SnapshotMeta> unfinished_snapshot;
   uint64_t unfinished_bytes = 0;
+  uint32_t unfinished_crc32c = 0;  // of these bytes, so that whoever goes on can check the whole
   LogShape log;
   // The log's kMembership entries, ascending: what is in force is the last, else the snapshot's.
   std::vector<Entry> memberships;
