@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/error.h"
+#include "base/thread_executor.h"
 #include "client/admin.h"
 #include "client/consumer.h"
 #include "client/producer.h"
@@ -272,16 +273,20 @@ TEST_F(ClientBrokerTest, ARecordBeyondTheReadersBoundIsNamedAndPassed) {
 // limits). A burst occupies both at once, so that they would fall asleep together: the calls that
 // follow come within that sleep. The broker is another process, so that nothing else wakes them.
 TEST_F(ClientBrokerTest, ASilenceDelaysNothing) {
-  constexpr int kBurst = 16;
+  constexpr size_t kBurst = 16;
+  std::vector<std::unique_ptr<Executor>> threads;
+  while (threads.size() < kBurst) threads.push_back(MakeThreadExecutor("burst", SystemClock()));
   auto producer = MakeProducer();
   auto send = [&] { return producer->SendFuture(RecordOf("k", "v")).get().status(); };
   auto describe = [&] { return admin->DescribeTopic(topic).status(); };
   ASSERT_TRUE(send().ok());
   Duration worst{0};
   for (int round = 0; round < 6; ++round) {
-    std::vector<std::future<absl::Status>> burst;
-    for (int i = 0; i < kBurst; ++i) burst.push_back(std::async(std::launch::async, describe));
-    for (std::future<absl::Status>& call : burst) ASSERT_TRUE(call.get().ok());
+    std::vector<std::promise<absl::Status>> burst(kBurst);
+    for (size_t i = 0; i < kBurst; ++i) {
+      threads[i]->Post([&describe, &call = burst[i]] { call.set_value(describe()); });
+    }
+    for (std::promise<absl::Status>& call : burst) ASSERT_TRUE(call.get_future().get().ok());
     std::promise<void> never;
     never.get_future().wait_for(milliseconds(1'005 + 15 * round));
     const MonotonicTime start = SystemClock().Now();

@@ -400,8 +400,7 @@ TEST_F(ConsumerCoreTest, SeedsReadExactlyWhatIsStored) {
       }
       if (random.OneIn(5)) {
         FakePartition& p = cluster->Partition("t", static_cast<int>(random.Below(2)));
-        p.leader = BrokerId(1 - p.leader.value());
-        p.epoch = LeaderEpoch(p.epoch.value() + 1);
+        cluster->MoveLeader(&p);
       }
       for (std::string& value : Poll(milliseconds(random.Between(1, 3000)), 1 + random.Below(30))) {
         ++read_count;
