@@ -91,6 +91,7 @@ void Raft::BecomeLeader() {
   leader_heard_at_.reset();
   Leader role;
   role.since = now_;
+  role.quorum_check_due = now_ + config_.heartbeat_interval;
   role.term_start = log_.last() + 1;
   role_ = std::move(role);
   AppendToLog(Entry{log_.last() + 1, term(), EntryKind::kNoOp, Buffer()});

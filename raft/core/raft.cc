@@ -414,7 +414,7 @@ Output Raft::TakeOutput() {
 MonotonicTime Raft::NextDeadline() const {
   MonotonicTime next = kNever;
   if (const auto* leader = std::get_if<Leader>(&role_)) {
-    next = leader->heartbeat_due;
+    next = std::min(leader->heartbeat_due, leader->quorum_check_due);
     if (leader->transfer) next = std::min(next, leader->transfer->deadline);
   } else if (const auto* candidate = std::get_if<Candidate>(&role_)) {
     next = candidate->election_deadline;

@@ -32,8 +32,13 @@
 
 namespace catamaran::raft {
 
-// What the store holds. A new group's first voters all begin with a snapshot at index 0 that names
-// them (written once, before the first start); a replica that joins begins with nothing.
+// The first voters of a new group all begin with an empty snapshot at this position, which names
+// them (SnapshotMeta{kFoundation, first members}), written once, before the first start. A replica
+// that joins has nothing and so can't follow the log from its start: it gets a snapshot, and with
+// it the membership, which no entry tells.
+inline constexpr LogPosition kFoundation{kNoTerm, LogIndex(1)};
+
+// What the store holds.
 struct Recovered {
   HardState hard_state;
   SnapshotMeta snapshot;

@@ -118,12 +118,16 @@ bool Raft::HeardQuorum(const Leader& leader, Duration within) const {
 void Raft::TickLeader() {
   auto* leader = &std::get<Leader>(role_);
   if (leader->transfer && now_ >= leader->transfer->deadline) leader->transfer.reset();
-  if (now_ < leader->heartbeat_due) return;
-  if (now_ - leader->since >= config_.election_timeout_min &&
-      !HeardQuorum(*leader, config_.election_timeout_min) && !CATAMARAN_RAFT_BUG(kNoCheckQuorum)) {
-    BecomeFollower(term(), std::nullopt);
-    return;
+  if (now_ >= leader->quorum_check_due) {
+    leader->quorum_check_due = now_ + config_.heartbeat_interval;
+    if (now_ - leader->since >= config_.election_timeout_min &&
+        !HeardQuorum(*leader, config_.election_timeout_min) &&
+        !CATAMARAN_RAFT_BUG(kNoCheckQuorum)) {
+      BecomeFollower(term(), std::nullopt);
+      return;
+    }
   }
+  if (now_ < leader->heartbeat_due) return;
   if (leader->transfer) {
     leader->transfer->told = false;  // TimeoutNow may have been lost
     MaybeFinishTransfer(leader);

@@ -59,8 +59,9 @@ struct Leader {
   std::map<ReplicaId, Progress> peers;  // all other members
   LogIndex term_start;                  // of its no-op: an own entry is committed from there on
   MonotonicTime since;
-  MonotonicTime heartbeat_due;
-  uint64_t round = 0;  // the last heartbeat round that was begun
+  MonotonicTime heartbeat_due;     // moves with each round that reads begin
+  MonotonicTime quorum_check_due;  // doesn't
+  uint64_t round = 0;              // the last heartbeat round that was begun
   std::vector<WaitingRead> reads;
   std::optional<Transfer> transfer;
   size_t uncommitted_bytes = 0;  // of entries appended in this term

@@ -12,6 +12,7 @@ namespace catamaran::raft {
 
 std::optional<SnapshotMeta> Raft::DescribeSnapshot(LogIndex index) const {
   if (index <= snapshot_.last.index || index > applied_) return std::nullopt;
+  CATAMARAN_CHECK(!memberships_.At(index).voters.empty(), "who has applied something is a member");
   SnapshotMeta meta;
   meta.last = {*log_.TermAt(index), index};
   meta.membership = memberships_.At(index);
