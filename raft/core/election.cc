@@ -113,7 +113,12 @@ void Raft::HearLeader(const ReplicaId& leader) {
   std::get<Follower>(role_).election_deadline = RandomElectionDeadline();
 }
 
-bool Raft::MayCampaign() const { return IsVoter(membership(), config_.self) && !removed_; }
+// Diss. 4.2.2: who loses its vote by a configuration that may not be committed still campaigns. It
+// may be the only one with that entry, and then nobody else can be elected.
+bool Raft::MayCampaign() const {
+  if (removed_) return false;
+  return IsVoter(membership(), config_.self) || IsVoter(memberships_.At(commit_), config_.self);
+}
 
 void Raft::TickElection() {
   if (auto* follower = std::get_if<Follower>(&role_)) {
@@ -140,7 +145,8 @@ void Raft::TickElection() {
 
 void Raft::Campaign() {
   const Membership& group = membership();
-  const bool alone = group.voters.size() == 1 && !group.is_joint();
+  const bool alone =
+      group.voters.size() == 1 && !group.is_joint() && IsIncomingVoter(group, config_.self);
   if (!alone) {
     BecomePreCandidate();
     return;
@@ -231,7 +237,7 @@ StepResult Raft::Handle(const ReplicaId& from, Term, const TimeoutNow&) {
 
 StepResult Raft::Handle(const ReplicaId&, Term, const NotMember& notice) {
   // Who knows a newer membership knows better.
-  if (notice.membership_index <= membership_index()) return StepResult::kTaken;
+  if (notice.membership_index < membership_index()) return StepResult::kTaken;
   removed_ = true;
   output_.removed = true;
   if (role() != RoleName::kLeader) BecomeFollower(term(), std::nullopt);

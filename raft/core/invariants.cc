@@ -33,8 +33,9 @@ void Raft::CheckInvariants() const {
   const Leader* leader = std::get_if<Leader>(&role_);
   if (leader == nullptr) {
     const bool campaigns = role() != RoleName::kFollower;
-    CATAMARAN_CHECK(!campaigns || !IsLearner(membership(), config_.self),
-                    "learners don't campaign");
+    CATAMARAN_CHECK(!campaigns || IsVoter(membership(), config_.self) ||
+                        IsVoter(memberships_.At(commit_), config_.self),
+                    "only voters campaign");
     return;
   }
   CATAMARAN_CHECK(log_.end().term == term(), "a leader's last entry is its own");

@@ -124,11 +124,16 @@ void Checker::OnSend(Replica& replica, const Message& message) {
   }
   if (std::holds_alternative<VoteRequest>(message.body) ||
       std::holds_alternative<PreVoteRequest>(message.body)) {
-    // The copy of the log may be one event behind; the core's own log has the last word.
-    if (replica.core().role() != RoleName::kFollower &&
-        !IsVoter(replica.core().membership(), replica.id())) {
-      Fail(replica, "R15: one that isn't a voter campaigns");
+    // It may have lost its vote by a configuration that isn't committed.
+    const View& view = ViewOf(replica);
+    const Membership* committed = &view.memberships.front().second;
+    for (const auto& [index, membership] : view.memberships) {
+      if (index <= view.commit) committed = &membership;
     }
+    const bool votes = replica.core().role() == RoleName::kFollower ||
+                       IsVoter(view.membership(), replica.id()) ||
+                       IsVoter(*committed, replica.id());
+    if (!votes) Fail(replica, "R15: one that isn't a voter campaigns");
   }
 }
 
