@@ -510,7 +510,8 @@ void ReplicaShard::Stop(absl::AnyInvocable<void(bool clean)> done) {
 }
 
 void ReplicaShard::MaybeFinishStopping() {
-  if (stopping_ && closing_.empty() && stopped_ != nullptr) std::exchange(stopped_, nullptr)(!in_doubt_);
+  if (stopping_ && closing_.empty() && stopped_ != nullptr)
+    std::exchange(stopped_, nullptr)(!in_doubt_);
 }
 
 void ReplicaShard::ForEachReplica(const std::function<void(const ReplicaCore&)>& visit) const {
