@@ -182,7 +182,7 @@ class Raft {
   StepResult Handle(const ReplicaId& from, Term term, const HeartbeatReply& reply);
   Progress* Peer(const ReplicaId& id);
   LogIndex MatchOf(const Leader& leader, const ReplicaId& id) const;
-  void OnMatchRaised(Leader* leader, const ReplicaId& id, Progress* progress);
+  void OnMatchRaised(const ReplicaId& id);
   void MaybeCommit();
   void SendAppends(Leader* leader);
   void SendAppend(const ReplicaId& to, Progress* progress);

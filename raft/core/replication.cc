@@ -58,7 +58,6 @@ void Raft::MaybeCommit() {
 }
 
 StepResult Raft::Handle(const ReplicaId& from, Term, const AppendReply& reply) {
-  auto* leader = std::get_if<Leader>(&role_);
   Progress* progress = Peer(from);
   if (progress == nullptr) return StepResult::kTaken;
   if (reply.match > log_.last()) return StepResult::kMalformed;
@@ -73,7 +72,7 @@ StepResult Raft::Handle(const ReplicaId& from, Term, const AppendReply& reply) {
   if (progress->probing() != nullptr || (snapshot != nullptr && reaches_log)) {
     progress->BecomeReplicating();
   }
-  if (raised) OnMatchRaised(leader, from, progress);
+  if (raised) OnMatchRaised(from);
   return StepResult::kTaken;
 }
 
@@ -90,10 +89,13 @@ StepResult Raft::Handle(const ReplicaId& from, Term, const HeartbeatReply& reply
   return StepResult::kTaken;
 }
 
-void Raft::OnMatchRaised(Leader* leader, const ReplicaId& id, Progress* progress) {
-  progress->ObserveCatchUp(config_, log_.last(), now_);
-  if (leader->transfer && leader->transfer->target == id) MaybeFinishTransfer(leader);
+void Raft::OnMatchRaised(const ReplicaId& id) {
+  Peer(id)->ObserveCatchUp(config_, log_.last(), now_);
+  // First, since it may append the end of a joint configuration, or end the leadership.
   MaybeCommit();
+  auto* leader = std::get_if<Leader>(&role_);
+  if (leader == nullptr || !leader->transfer) return;
+  if (leader->transfer->target == id) MaybeFinishTransfer(leader);
 }
 
 void Raft::BeginRound(Leader* leader) {

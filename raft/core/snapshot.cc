@@ -87,7 +87,7 @@ StepResult Raft::Handle(const ReplicaId& from, Term, const SnapshotReply& reply)
     case SnapshotStatus::kInstalled:
       progress->RaiseMatch(reply.last.index);
       progress->BecomeProbing();
-      OnMatchRaised(&std::get<Leader>(role_), from, progress);
+      OnMatchRaised(from);
       break;
     case SnapshotStatus::kDamaged:
       progress->BecomeSendingSnapshot(snapshot_);

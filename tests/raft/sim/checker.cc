@@ -18,6 +18,7 @@ Checker::Checker(const Plan& plan, std::vector<std::unique_ptr<Replica>>* replic
   known_.assign(2, {{kNoTerm, 0}});
   committed_.resize(2);
   entry_hashes_.resize(2);
+  committed_in_.assign(2, Term(-1));
   states_.resize(2);
   for (const auto& replica : *replicas) {
     const Membership& first = replica->disk().snapshot.membership;
@@ -233,6 +234,7 @@ void Checker::SyncCommit(Replica& replica, View* view, LogIndex last_before) {
       committed_.push_back(view->at(i));
       entry_hashes_.push_back(HashEntry(core.log().At(i)));
       states_.push_back(0);
+      committed_in_.push_back(view->term);
     }
     for (const auto& item : view->memberships) {
       if (item.first > memberships_.back().first && item.first <= commit) {
@@ -342,8 +344,13 @@ void Checker::CheckElected(Nanos now, Replica& replica, View* view) {
     return Fail(replica, absl::StrCat("R1: term ", view->term.value(), " had a leader: node ",
                                       it->second.first));
   }
-  if (view->last() < committed() ||
-      (view->base <= committed() && view->at(committed()).hash != committed_.back().hash)) {
+  // §5.4: what leaders of earlier terms committed. Its votes may have come so late that a leader of
+  // a later term is at work already.
+  LogIndex must = committed();
+  while (committed_in_[static_cast<size_t>(must.value())] >= view->term) must = must - 1;
+  if (view->last() < must ||
+      (view->base <= must &&
+       view->at(must).hash != committed_[static_cast<size_t>(must.value())].hash)) {
     return Fail(replica, "R6: elected without all that is committed");
   }
   const HardState& durable = replica.disk().hard_state;

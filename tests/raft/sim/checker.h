@@ -104,6 +104,7 @@ class Checker {
   std::map<Term, std::pair<int, uint32_t>> leaders_;              // R1: node and boot
   std::vector<std::vector<std::pair<Term, uint64_t>>> known_;     // R4: by index: term, hash
   std::vector<Line> committed_;                                   // C, by index
+  std::vector<Term> committed_in_;                                // whose leader committed it
   std::vector<uint64_t> entry_hashes_;                            // of C's entries
   std::deque<std::pair<LogIndex, Membership>> memberships_;       // of C
   std::vector<uint64_t> states_;                                  // R7: by applied index; 0: unseen

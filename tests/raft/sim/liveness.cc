@@ -9,11 +9,13 @@ namespace catamaran::raft::sim {
 void Group::EndFaults() {
   faults_ = false;
   Heal();
+  Nanos last_effect = now_;
   for (const auto& replica : replicas_) {
-    replica->paused_until = 0;
-    replica->slow_until = 0;
+    last_effect = std::max({last_effect, replica->paused_until, replica->slow_until});
     if (!replica->up()) Boot(replica->node());
   }
+  // What was stopped or full goes on when its time has come.
+  RunUntil(last_effect);
 }
 
 // Empty when there's one leader, it has committed something since the faults ended, and every
@@ -41,6 +43,7 @@ std::string Group::WhyNotWhole() {
 bool Group::IsWhole() { return WhyNotWhole().empty(); }
 
 void Group::CheckLiveness() {
+  if (!result_.violation.empty()) return;
   const Nanos begin = now_;
   const Nanos end = begin + plan_.liveness.count();
   const uint64_t committed_before = history_.committed;

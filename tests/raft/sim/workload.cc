@@ -17,7 +17,11 @@ void Group::RunClient(uint64_t number) {
     history_.EndUnknown(client.op);
     Saw("client lost patience");
   }
-  PushAfter(random_.Between(0, plan_.think_max.count()), EventKind::kClient, 0, number);
+  // When the faults have ended clients take their time, so that even a group whose limits are as
+  // small as they get catches up with them.
+  constexpr Nanos kThinkWithoutFaults = 2'000'000'000;
+  const Nanos think_max = faults_ ? plan_.think_max.count() : kThinkWithoutFaults;
+  PushAfter(random_.Between(0, think_max), EventKind::kClient, 0, number);
   client.op = UINT64_MAX;
   Replica* to = random_.Chance(plan_.aims_at_leader) ? Leader() : &At(RandomNode());
   if (to == nullptr || !to->up() || now_ < to->paused_until) return;
