@@ -45,7 +45,9 @@ bool Group::IsWhole() { return WhyNotWhole().empty(); }
 void Group::CheckLiveness() {
   if (!result_.violation.empty()) return;
   const Nanos begin = now_;
-  const Nanos end = begin + plan_.liveness.count();
+  // With the smallest limits a follower that lags gets one entry a round trip.
+  const Nanos round_trip = 2 * plan_.delay_max.count() + 3 * plan_.write_max.count();
+  const Nanos end = begin + plan_.liveness.count() + checker_->committed().value() * round_trip;
   const uint64_t committed_before = history_.committed;
   const Nanos step = plan_.config.heartbeat_interval.count();
   bool whole = false;
