@@ -50,6 +50,8 @@ class Runtime {
   virtual std::unique_ptr<Executor> MakeExecutor(const std::string& name) = 0;
   virtual std::unique_ptr<IoPool> MakeIoPool() = 0;
   virtual std::unique_ptr<Transport> MakeTransport(size_t send_bytes_max) = 0;
+  // Where the transport can listen: the same for the same name.
+  virtual std::string Endpoint(const std::string& name) { return "n1:" + name; }
   virtual bool Await(Gate& gate, int count) = 0;
 };
 

@@ -132,6 +132,8 @@ EXCEPTIONS = [
     ExceptionRow("no-std-thread", "base/io_thread_pool.cc", "its threads run the jobs that may block"),
     ExceptionRow("no-std-thread", "base/thread_executor.cc", "its thread is the shard"),
     ExceptionRow("no-std-thread", "broker/http_loop.cc", "one thread that waits for no client"),
+    ExceptionRow("no-std-thread", "broker/rpc/peer_poller.cc", "its thread polls the completion queue"),
+    ExceptionRow("no-std-thread", "broker/rpc/peer_poller.h", "its thread polls the completion queue"),
     ExceptionRow("no-std-thread", "client/rpc/rpc_client.cc", "its thread polls the completion queue"),
     ExceptionRow("no-std-thread", "client/rpc/rpc_client.h", "its thread polls the completion queue"),
     ExceptionRow("no-std-thread", "tests/base/executor_contract_test.cc", "it posts from several threads at once"),
