@@ -24,6 +24,7 @@ std::string Group::WhyNotWhole() {
   Replica* leader = Leader();
   if (leader == nullptr) return "there's no leader";
   const Raft& core = leader->core();
+  if (core.transferring()) return "leadership is being handed over";
   if (core.membership().is_joint()) return "the configuration is still joint";
   if (core.membership_index() > core.commit()) return "a configuration isn't committed";
   for (const ReplicaId& id : AllIds(core.membership())) {
@@ -67,9 +68,12 @@ void Group::CheckLiveness() {
   // It stays so: nobody who was removed, or lags, disturbs a leader that works.
   const Replica* leader = Leader();
   const Term term = leader->core().term();
+  const uint64_t transfers = result_.coverage["vote asked for by transfer"];
   const Nanos calm_end = now_ + 6 * plan_.config.election_timeout_min.count();
   while (result_.violation.empty() && now_ < calm_end) RunUntil(std::min(now_ + step, calm_end));
   if (!result_.violation.empty()) return;
+  // A TimeoutNow that was held back is a cause.
+  if (transfers != result_.coverage["vote asked for by transfer"]) return;
   leader = Leader();
   if (leader == nullptr || leader->core().term() != term) {
     result_.violation = "liveness: the leader of a whole group changes without a cause";
