@@ -8,7 +8,7 @@
 #include "base/crc32c.h"
 #include "base/error.h"
 #include "base/varint.h"
-#include "raft/store/membership_bytes.h"
+#include "raft/core/encoding.h"
 
 namespace catamaran::raft {
 namespace {
@@ -93,7 +93,9 @@ void AppendStoredSnapshot(const StoredSnapshot& snapshot, std::string* out) {
   AppendPosition(snapshot.meta.last, out);
   AppendBigEndian<uint64_t>(out, snapshot.meta.bytes);
   AppendBigEndian<uint32_t>(out, snapshot.meta.crc32c);
-  AppendMembership(snapshot.meta.membership, out);
+  const std::string membership = EncodeMembership(snapshot.meta.membership);
+  AppendBigEndian<uint32_t>(out, static_cast<uint32_t>(membership.size()));
+  *out += membership;
 }
 
 StoredSnapshot ReadStoredSnapshot(ByteReader* reader) {
@@ -102,7 +104,13 @@ StoredSnapshot ReadStoredSnapshot(ByteReader* reader) {
   snapshot.meta.last = ReadPosition(reader);
   snapshot.meta.bytes = reader->ReadBigEndian<uint64_t>();
   snapshot.meta.crc32c = reader->ReadBigEndian<uint32_t>();
-  snapshot.meta.membership = ReadMembership(reader);
+  const auto membership_bytes = reader->ReadBigEndian<uint32_t>();
+  absl::StatusOr<Membership> membership = DecodeMembership(reader->ReadBytes(membership_bytes));
+  if (membership.ok()) {
+    snapshot.meta.membership = *std::move(membership);
+  } else {
+    reader->Fail();
+  }
   return snapshot;
 }
 

@@ -4,6 +4,7 @@
 #include <rocksdb/db.h>
 #include <rocksdb/env.h>
 #include <rocksdb/file_system.h>
+#include <rocksdb/listener.h>
 #include <rocksdb/table.h>
 #include <rocksdb/write_batch.h>
 
@@ -30,11 +31,12 @@ using rocksdb::IODebugContext;
 using rocksdb::IOOptions;
 using rocksdb::IOStatus;
 
-constexpr size_t kEntriesMemtableBytes = size_t{4} << 20;
-constexpr size_t kMetaMemtableBytes = size_t{1} << 20;
-constexpr size_t kSnapshotsMemtableBytes = size_t{8} << 20;
+// By family: meta, entries, snapshots.
+constexpr size_t kMemtableBytes[kStoreFamilies] = {size_t{1} << 20, size_t{4} << 20,
+                                                   size_t{8} << 20};
 // Flushes the family whose data is oldest, so that rarely written keys don't keep old logs.
-constexpr uint64_t kWalBytesMax = uint64_t{24} << 20;
+constexpr uint64_t kWalBytesMax = uint64_t{16} << 20;
+constexpr uint64_t kWalMemtablesMax = 4;  // the same, where tests choose the memtable's size
 constexpr int kMemtablesMax = 4;
 constexpr size_t kBlockCacheBytes = size_t{4} << 20;
 constexpr int kOpenFilesMax = 64;
@@ -48,7 +50,7 @@ std::string_view FromSlice(const rocksdb::Slice& bytes) { return {bytes.data(), 
 
 // --- A file system on which the first failed sync is the last ------------------------------------
 // RocksDB retries a failed flush by itself, and a second sync succeeds without having written what
-// the first one lost (invariants.md S4).
+// the first one lost (invariants.md S4). It reopens or reuses no file for writing as set up here.
 class SyncLatch {
  public:
   IOStatus Run(const std::function<IOStatus()>& sync) {
@@ -117,18 +119,9 @@ class LatchedFiles final : public rocksdb::FileSystemWrapper {
   IOStatus NewWritableFile(const std::string& name, const rocksdb::FileOptions& options,
                            std::unique_ptr<rocksdb::FSWritableFile>* file,
                            IODebugContext* dbg) override {
-    return Latched(target()->NewWritableFile(name, options, file, dbg), file);
-  }
-  IOStatus ReopenWritableFile(const std::string& name, const rocksdb::FileOptions& options,
-                              std::unique_ptr<rocksdb::FSWritableFile>* file,
-                              IODebugContext* dbg) override {
-    return Latched(target()->ReopenWritableFile(name, options, file, dbg), file);
-  }
-  IOStatus ReuseWritableFile(const std::string& name, const std::string& old_name,
-                             const rocksdb::FileOptions& options,
-                             std::unique_ptr<rocksdb::FSWritableFile>* file,
-                             IODebugContext* dbg) override {
-    return Latched(target()->ReuseWritableFile(name, old_name, options, file, dbg), file);
+    IOStatus status = target()->NewWritableFile(name, options, file, dbg);
+    if (status.ok()) *file = std::make_unique<LatchedFile>(std::move(*file), latch_);
+    return status;
   }
   IOStatus NewDirectory(const std::string& name, const IOOptions& options,
                         std::unique_ptr<rocksdb::FSDirectory>* directory,
@@ -140,20 +133,31 @@ class LatchedFiles final : public rocksdb::FileSystemWrapper {
     return status;
   }
 
- private:
-  IOStatus Latched(IOStatus status, std::unique_ptr<rocksdb::FSWritableFile>* file) {
-    if (status.ok()) *file = std::make_unique<LatchedFile>(std::move(*file), latch_);
-    return status;
+  // CURRENT names a manifest that was just made. RocksDB syncs the directory after the rename only,
+  // and no rule says that the older of two names is durable first.
+  IOStatus RenameFile(const std::string& from, const std::string& to, const IOOptions& options,
+                      IODebugContext* dbg) override {
+    const size_t slash = to.rfind('/');
+    if (slash != std::string::npos && to.substr(slash) == "/CURRENT") {
+      std::unique_ptr<rocksdb::FSDirectory> directory;
+      IOStatus status = NewDirectory(to.substr(0, slash), options, &directory, dbg);
+      if (status.ok()) status = directory->Fsync(options, dbg);
+      if (!status.ok()) return status;
+    }
+    return target()->RenameFile(from, to, options, dbg);
   }
+
+ private:
   const std::shared_ptr<SyncLatch> latch_;
 };
 
-// These files with the threads of another Env.
+// These files with the threads and the clock of another Env.
 class StoreEnv final : public rocksdb::EnvWrapper {
  public:
   StoreEnv(rocksdb::Env* threads, const std::shared_ptr<rocksdb::FileSystem>& files)
       : EnvWrapper(rocksdb::NewCompositeEnv(files)), threads_(threads) {
     file_system_ = files;
+    system_clock_ = threads->GetSystemClock();
   }
   const char* Name() const override { return "CatamaranStoreEnv"; }
   void Schedule(void (*function)(void*), void* argument, Priority priority, void* tag,
@@ -191,73 +195,16 @@ class WarningLogger final : public rocksdb::Logger {
   const std::function<void(std::string_view)> on_warning_;
 };
 
-// --- Options -------------------------------------------------------------------------------------
-rocksdb::DBOptions DatabaseOptions(rocksdb::Env* env, std::shared_ptr<rocksdb::Logger> logger) {
-  rocksdb::DBOptions options;
-  options.env = env;
-  options.info_log = std::move(logger);
-  options.paranoid_checks = true;
-  // CheckWal has told a torn tail from damage before; what it lets through is an unsynced tail.
-  options.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
-  options.track_and_verify_wals_in_manifest = true;  // a log file that is gone is damage
-  options.max_open_files = kOpenFilesMax;
-  options.max_total_wal_size = kWalBytesMax;
-  options.max_manifest_file_size = kManifestBytesMax;
-  options.max_background_jobs = kBackgroundJobs;
-  options.max_bgerror_resume_count = 0;  // RocksKv resumes, when it is asked to write
-  options.stats_dump_period_sec = 0;
-  options.stats_persist_period_sec = 0;
-  return options;
-}
-
-size_t MemtableBytes(StoreFamily family) {
-  switch (family) {
-    case StoreFamily::kMeta:
-      return kMetaMemtableBytes;
-    case StoreFamily::kEntries:
-      return kEntriesMemtableBytes;
-    case StoreFamily::kSnapshots:
-      return kSnapshotsMemtableBytes;
+// A full disk is resumed from by RocksKv, when it's asked to write, and not by a thread of RocksDB
+// that looks for space and flushes.
+class NoResumption final : public rocksdb::EventListener {
+ public:
+  void OnErrorRecoveryBegin(rocksdb::BackgroundErrorReason, rocksdb::Status,
+                            bool* automatic) override {
+    *automatic = false;
   }
-  return 0;
-}
+};
 
-rocksdb::ColumnFamilyOptions FamilyOptions(size_t memtable_bytes,
-                                           const std::shared_ptr<rocksdb::Cache>& cache) {
-  rocksdb::ColumnFamilyOptions options;
-  options.write_buffer_size = memtable_bytes;
-  options.max_write_buffer_number = kMemtablesMax;
-  options.compression = rocksdb::kNoCompression;  // small, or compressed by its writer
-  options.target_file_size_base = kTableBytes;
-  // Nothing is rewritten for its age.
-  options.ttl = 0;
-  options.periodic_compaction_seconds = 0;
-  rocksdb::BlockBasedTableOptions table;
-  table.block_cache = cache;
-  options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
-  return options;
-}
-
-// --- Errors --------------------------------------------------------------------------------------
-bool IsFull(const rocksdb::Status& status) {
-  return status.IsNoSpace() || status.subcode() == rocksdb::Status::SubCode::kNoSpace;
-}
-
-absl::Status ToStatus(const std::string& path, const rocksdb::Status& status) {
-  if (status.ok()) return absl::OkStatus();
-  if (IsFull(status)) return StoreFullError(path);
-  const std::string text = status.ToString();
-  if (status.IsIOError() && text.find("/LOCK") != std::string::npos) {
-    return MakeError(Reason::kDirectoryInUse,
-                     absl::StrCat("Raft's store in ", path, " is open already: ", text,
-                                  ". Stop the other process, or use another directory."),
-                     {{"path", path}});
-  }
-  if (status.IsIOError()) return StoreFailedError(path, text);
-  return CorruptStoreError(text);
-}
-
-// --- The database --------------------------------------------------------------------------------
 struct Machine {
   explicit Machine(const RocksStoreOptions& options)
       : latch(std::make_shared<SyncLatch>()),
@@ -276,6 +223,61 @@ struct Machine {
   const std::shared_ptr<rocksdb::Cache> cache;
   const size_t memtable_bytes;
 };
+
+rocksdb::DBOptions DatabaseOptions(Machine& machine) {
+  rocksdb::DBOptions options;
+  options.env = &machine.env;
+  options.info_log = machine.logger;
+  options.paranoid_checks = true;
+  // CheckWal has told a torn tail from damage before; what it lets through is an unsynced tail.
+  options.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
+  options.track_and_verify_wals_in_manifest = true;  // a log file that is gone is damage
+  options.max_open_files = kOpenFilesMax;
+  options.max_file_opening_threads = 1;
+  options.max_total_wal_size =
+      machine.memtable_bytes > 0 ? kWalMemtablesMax * machine.memtable_bytes : kWalBytesMax;
+  options.max_manifest_file_size = kManifestBytesMax;
+  options.max_background_jobs = kBackgroundJobs;
+  options.max_bgerror_resume_count = 0;
+  options.listeners = {std::make_shared<NoResumption>()};
+  options.stats_dump_period_sec = 0;
+  options.stats_persist_period_sec = 0;
+  return options;
+}
+
+rocksdb::ColumnFamilyOptions FamilyOptions(size_t memtable_bytes,
+                                           const std::shared_ptr<rocksdb::Cache>& cache) {
+  rocksdb::ColumnFamilyOptions options;
+  options.write_buffer_size = memtable_bytes;
+  options.max_write_buffer_number = kMemtablesMax;
+  options.compression = rocksdb::kNoCompression;  // small, or compressed by its writer
+  options.target_file_size_base = kTableBytes;
+  // Nothing is rewritten for its age.
+  options.ttl = 0;
+  options.periodic_compaction_seconds = 0;
+  rocksdb::BlockBasedTableOptions table;
+  table.block_cache = cache;
+  options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
+  return options;
+}
+
+bool IsFull(const rocksdb::Status& status) {
+  return status.IsNoSpace() || status.subcode() == rocksdb::Status::SubCode::kNoSpace;
+}
+
+absl::Status ToStatus(const std::string& path, const rocksdb::Status& status) {
+  if (status.ok()) return absl::OkStatus();
+  if (IsFull(status)) return StoreFullError(path);
+  const std::string text = status.ToString();
+  if (status.IsIOError() && text.find("/LOCK") != std::string::npos) {
+    return MakeError(Reason::kDirectoryInUse,
+                     absl::StrCat("Raft's store in ", path, " is open already: ", text,
+                                  ". Stop the other process, or use another directory."),
+                     {{"path", path}});
+  }
+  if (status.IsIOError() && !status.IsPathNotFound()) return StoreFailedError(path, text);
+  return CorruptStoreError(text);
+}
 
 enum class Access : uint8_t { kRead, kWrite, kCreate };
 
@@ -309,7 +311,7 @@ class Database {
 };
 
 absl::Status Database::Open(Machine& machine, const std::string& path, Access access) {
-  rocksdb::DBOptions options = DatabaseOptions(&machine.env, machine.logger);
+  rocksdb::DBOptions options = DatabaseOptions(machine);
   std::vector<std::string> names;
   if (access == Access::kRead) {
     const rocksdb::Status listed = rocksdb::DB::ListColumnFamilies(options, path, &names);
@@ -324,8 +326,9 @@ absl::Status Database::Open(Machine& machine, const std::string& path, Access ac
     const std::string name(FamilyName(family));
     const bool there = std::find(names.begin(), names.end(), name) != names.end();
     if (access == Access::kRead && !there) continue;
-    const size_t memtable_bytes =
-        machine.memtable_bytes > 0 ? machine.memtable_bytes : MemtableBytes(family);
+    const size_t memtable_bytes = machine.memtable_bytes > 0
+                                      ? machine.memtable_bytes
+                                      : kMemtableBytes[static_cast<size_t>(family)];
     descriptors.emplace_back(name, FamilyOptions(memtable_bytes, machine.cache));
     opened.push_back(family);
   }
@@ -428,6 +431,7 @@ absl::Status RocksKv::Write(const KvBatch& batch) {
     full_ = true;
     return StoreFullError(path_);
   }
+  if (status.IsCorruption()) return ToStatus(path_, status);
   return StoreFailedError(path_, status.ToString());
 }
 
@@ -474,7 +478,6 @@ absl::StatusOr<std::optional<std::pair<std::string, std::string>>> RocksKv::Find
   return std::nullopt;
 }
 
-// --- Opening -------------------------------------------------------------------------------------
 absl::StatusOr<bool> Exists(Machine& machine, const std::string& path) {
   const IOStatus status = machine.files->FileExists(path, IOOptions(), nullptr);
   if (status.ok()) return true;
@@ -549,10 +552,6 @@ absl::Status CheckLogs(Machine& machine, const std::string& path, RocksKv& kv) {
   return absl::OkStatus();
 }
 
-absl::Status MissingError(const std::string& path) {
-  return CorruptStoreError(absl::StrCat("there's none in ", path, ", where one must have been"));
-}
-
 struct Inspected {
   FoundStore found;
   uint64_t last_sequence = 0;
@@ -582,7 +581,10 @@ absl::StatusOr<std::unique_ptr<LogStore>> OpenRocksLogStore(const RocksStoreOpti
     CATAMARAN_RETURN_IF_ERROR(CheckIsNew(*machine, options.path));
   }
   const bool create = inspected.found.empty;
-  if (create && !options.create_if_missing) return MissingError(options.path);
+  if (create && !options.create_if_missing) {
+    return CorruptStoreError(
+        absl::StrCat("there's none in ", options.path, ", where one was made"));
+  }
   if (create) CATAMARAN_RETURN_IF_ERROR(MakeDirectory(*machine, options.path));
   auto kv = std::make_unique<RocksKv>(machine, options.path);
   CATAMARAN_RETURN_IF_ERROR(kv->Open(create ? Access::kCreate : Access::kWrite));

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "rocksdb/system_clock.h"
 
 namespace catamaran::raft {
 namespace {
@@ -122,7 +123,8 @@ class HeldLock final : public rocksdb::FileLock {
 
 class RocksFiles final : public rocksdb::FileSystem {
  public:
-  explicit RocksFiles(catamaran::FileSystem* files) : files_(files) {}
+  RocksFiles(catamaran::FileSystem* files, const uint64_t* pretended_free)
+      : files_(files), pretended_free_(pretended_free) {}
   const char* Name() const override { return "RocksFiles"; }
 
   IOStatus NewSequentialFile(const std::string& name, const FileOptions&,
@@ -221,7 +223,7 @@ class RocksFiles final : public rocksdb::FileSystem {
   IOStatus GetFreeSpace(const std::string&, const IOOptions&, uint64_t* bytes,
                         IODebugContext*) override {
     auto space = files_->GetFreeSpace();
-    if (space.ok()) *bytes = space->free_bytes;
+    if (space.ok()) *bytes = *pretended_free_ > 0 ? *pretended_free_ : space->free_bytes;
     return ToIo(space.status());
   }
   IOStatus IsDirectory(const std::string& path, const IOOptions&, bool* is_directory,
@@ -248,12 +250,22 @@ class RocksFiles final : public rocksdb::FileSystem {
   }
 
   catamaran::FileSystem* const files_;
+  const uint64_t* const pretended_free_;
+};
+
+// RocksDB waits a second after each failure in the background.
+class ImpatientClock final : public rocksdb::SystemClockWrapper {
+ public:
+  ImpatientClock() : SystemClockWrapper(rocksdb::SystemClock::Default()) {}
+  const char* Name() const override { return "ImpatientClock"; }
+  void SleepForMicroseconds(int) override {}
 };
 
 }  // namespace
 
-std::shared_ptr<rocksdb::FileSystem> MakeRocksFiles(catamaran::FileSystem* files) {
-  return std::make_shared<RocksFiles>(files);
+SimRocksEnv::SimRocksEnv(catamaran::FileSystem* files) : EnvWrapper(rocksdb::Env::Default()) {
+  file_system_ = std::make_shared<RocksFiles>(files, &pretended_free_);
+  system_clock_ = std::make_shared<ImpatientClock>();
 }
 
 void SimRocksEnv::Schedule(void (*function)(void*), void* argument, Priority priority, void* tag,

@@ -17,14 +17,10 @@
 
 namespace catamaran::raft {
 
-// Over `files`, which must outlive what is returned. Paths are relative to its root.
-std::shared_ptr<rocksdb::FileSystem> MakeRocksFiles(catamaran::FileSystem* files);
-
 class SimRocksEnv final : public rocksdb::EnvWrapper {
  public:
-  explicit SimRocksEnv(catamaran::FileSystem* files) : EnvWrapper(rocksdb::Env::Default()) {
-    file_system_ = MakeRocksFiles(files);
-  }
+  // `files` must outlive this; paths are relative to its root.
+  explicit SimRocksEnv(catamaran::FileSystem* files);
   const char* Name() const override { return "SimRocksEnv"; }
 
   void Schedule(void (*function)(void*), void* argument, Priority priority, void* tag,
@@ -35,6 +31,8 @@ class SimRocksEnv final : public rocksdb::EnvWrapper {
   // Runs queued jobs, and those that they queue, until there is none.
   void Drain();
   uint64_t jobs_run() const { return jobs_run_; }
+  // What is told as free space, whatever the disk has. 0: what the disk has.
+  void PretendFree(uint64_t bytes) { pretended_free_ = bytes; }
 
  private:
   struct Job {
@@ -47,6 +45,7 @@ class SimRocksEnv final : public rocksdb::EnvWrapper {
   mutable Mutex mu_;
   std::deque<Job> jobs_ ABSL_GUARDED_BY(mu_);
   uint64_t jobs_run_ = 0;
+  uint64_t pretended_free_ = 0;
 };
 
 }  // namespace catamaran::raft

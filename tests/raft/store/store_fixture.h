@@ -1,4 +1,4 @@
-// The implementations of LogStore behind one face, and the values that tests write.
+// The implementations of LogStore behind one face.
 #pragma once
 
 #include <stdlib.h>
@@ -17,20 +17,10 @@
 #include "raft/store/rocks_log_store.h"
 #include "tests/raft/store/sim_rocks_env.h"
 #include "tests/raft/store/sim_store.h"
+#include "tests/raft/store/store_values.h"
 #include "tests/sim/sim_file_system.h"
 
 namespace catamaran::raft {
-
-inline ReplicaId TestReplica(int32_t node) {
-  return {BrokerId(node), DirectoryId{Uuid::FromRandom(0xd1, static_cast<uint64_t>(node))}};
-}
-inline ClusterId TestCluster(uint64_t number) { return ClusterId{Uuid::FromRandom(0xc1, number)}; }
-inline StoreIdentity TestIdentity() { return {TestCluster(1), TestReplica(1)}; }
-
-inline Entry MakeEntry(int64_t term, int64_t index, std::string payload,
-                       EntryKind kind = EntryKind::kCommand) {
-  return {LogIndex(index), Term(term), kind, Buffer::FromString(std::move(payload))};
-}
 
 // An empty place for one store.
 class StoreFixture {
