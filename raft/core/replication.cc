@@ -68,9 +68,11 @@ StepResult Raft::Handle(const ReplicaId& from, Term, const AppendReply& reply) {
   }
   const bool raised = progress->RaiseMatch(reply.match);
   const SendingSnapshot* snapshot = progress->snapshot();
-  const bool reaches_log = progress->match() >= log_.base().index;
-  if (progress->probing() != nullptr || (snapshot != nullptr && reaches_log)) {
+  if (progress->probing() != nullptr ||
+      (snapshot != nullptr && progress->match() >= log_.base().index)) {
     progress->BecomeReplicating();
+  } else if (snapshot != nullptr && progress->match() >= snapshot->meta.last.index) {
+    progress->BecomeSendingSnapshot(snapshot_);  // what it was being sent is of no use any more
   }
   if (raised) OnMatchRaised(from);
   return StepResult::kTaken;
