@@ -70,11 +70,13 @@ constexpr ConfigKey kKeys[] = {
            "Largest gRPC message, either way. Above the largest batch (8 MiB).",
            &Config::request_bytes),
     Number("limits", "connection_inflight_bytes", kBytes, "64MiB", kMiB, 4 * kGiB,
-           "Bytes of requests being worked on for one connection. More are refused (OVERLOADED), "
-           "or wait.",
+           "Bytes of one connection's requests that are being worked on and of records that it was "
+           "sent and hasn't taken. More are refused (OVERLOADED), or wait.",
            &Config::connection_inflight_bytes),
     Number("limits", "inflight_bytes", kBytes, "256MiB", kMiB, 64 * kGiB,
-           "The same for all connections together.", &Config::inflight_bytes),
+           "The same for all connections together; and as much again of what is read from the "
+           "logs and not answered yet.",
+           &Config::inflight_bytes),
     Number("limits", "connections", kInteger, "10000", 1, 1'000'000,
            "Connections with a call or a stream.", &Config::connections),
     Number("limits", "streams_per_connection", kInteger, "1000", 1, 100'000,

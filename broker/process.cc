@@ -235,6 +235,7 @@ NodeOptions BrokerProcessImpl::MakeNodeOptions() const {
   options.replicas.free_bytes_min = static_cast<uint64_t>(config_.free_bytes_reserve);
   options.limits.request_bytes_max = static_cast<size_t>(config_.request_bytes);
   options.limits.fetch_buffers_bytes = config_.inflight_bytes;
+  options.replicas.read_bytes_max = config_.inflight_bytes;
   options.limits.decompressed_bytes_max = static_cast<size_t>(config_.decompressed_bytes);
   return options;
 }

@@ -52,7 +52,9 @@ ReplicaManager::ReplicaManager(std::vector<Executor*> shards, NodeSeams seams,
     auto owns = [i, count](std::string_view topic, PartitionIndex partition) {
       return ShardIndex(topic, partition, count) == i;
     };
-    shards_.push_back(std::make_shared<ReplicaShard>(shards[i], seams_, catalog, owns, space_));
+    shards_.push_back(
+        std::make_shared<ReplicaShard>(shards[i], seams_, catalog, owns, space_,
+                                       options.read_bytes_max / static_cast<int64_t>(count)));
   }
 }
 

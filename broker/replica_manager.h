@@ -18,6 +18,9 @@ struct ReplicaManagerOptions {
   // system, so that deletion, metadata and checkpoints go on.
   uint64_t free_bytes_min = 64u << 20;
   Duration free_space_interval = std::chrono::seconds(1);
+  // What reads may bring into memory and hold there until it's answered, all shards together; each
+  // has an equal part (ReadWindow). More wait.
+  int64_t read_bytes_max = 256 << 20;
 };
 
 // Thread-safe.

@@ -43,12 +43,13 @@ absl::Status MoveAside(FileSystem& fs, const std::string& directory) {
 ReplicaShard::ReplicaShard(Executor* executor, NodeSeams seams,
                            std::shared_ptr<TopicCatalog> catalog,
                            std::function<bool(std::string_view, PartitionIndex)> owns,
-                           std::shared_ptr<SpaceBudget> space)
+                           std::shared_ptr<SpaceBudget> space, int64_t read_bytes_max)
     : executor_(executor),
       seams_(std::move(seams)),
       catalog_(std::move(catalog)),
       owns_(std::move(owns)),
-      space_(std::move(space)) {}
+      space_(std::move(space)),
+      read_window_(read_bytes_max) {}
 
 Times ReplicaShard::Now() const { return {seams_.clock->Now(), seams_.clock->WallNow()}; }
 
@@ -399,12 +400,35 @@ void ReplicaShard::StartMaintenance(const ReplicaRef& replica, storage::Maintena
 }
 
 void ReplicaShard::StartRead(const ReplicaRef& replica, ReplicaCore::Output::Read read) {
+  waiting_reads_.push_back({replica, std::move(read)});
+  StartWaitingReads();
+}
+
+// In the order they came. What makes room may be a buffer that another thread drops, which tells
+// nobody: as long as reads wait, the timer looks again.
+void ReplicaShard::StartWaitingReads() {
+  while (!waiting_reads_.empty()) {
+    WaitingRead& next = waiting_reads_.front();
+    const auto bytes = static_cast<int64_t>(next.read.command.bytes_max);
+    if (!read_window_.Fits(bytes)) {
+      ArmTimer(seams_.clock->Now() + kDeadlineResolution);
+      return;
+    }
+    WaitingRead read = std::move(next);
+    waiting_reads_.pop_front();
+    SubmitRead(read.replica, std::move(read.read), read_window_.Take(bytes));
+  }
+}
+
+void ReplicaShard::SubmitRead(const ReplicaRef& replica, ReplicaCore::Output::Read read,
+                              ReadWindow::Credit credit) {
   struct Running {
     ReplicaCore::Output::Read read;
+    ReadWindow::Credit credit;
     absl::StatusOr<storage::ReadResult> result = absl::CancelledError();
     Duration took{};
   };
-  auto running = std::make_shared<Running>(Running{std::move(read)});
+  auto running = std::make_shared<Running>(Running{std::move(read), std::move(credit)});
   seams_.counters->Add(Counter::kFetchFromDisk);
   seams_.pool->Submit(
       IoLane::kRead,
@@ -416,12 +440,15 @@ void ReplicaShard::StartRead(const ReplicaRef& replica, ReplicaCore::Output::Rea
       executor_,
       [self = shared_from_this(), replica, running]() {
         self->seams_.counters->Observe(Histogram::kFetchDisk, running->took);
+        running->credit = nullptr;
+        if (running->result.ok()) self->read_window_.Hold(&*running->result);
         if (!running->result.ok()) {
           self->Warn(absl::StrCat("a read of ", replica->core.identity().directory,
                                   " failed: ", std::string(running->result.status().message())));
         }
         replica->core.OnReadDone(std::move(running->read), std::move(running->result));
         self->Drain(replica);
+        self->StartWaitingReads();
       });
 }
 
@@ -469,6 +496,7 @@ void ReplicaShard::OnDeadlines() {
     replica->core.Tick(now);
     Drain(replica);
   }
+  StartWaitingReads();
 }
 
 void ReplicaShard::ScheduleMaintenance() {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -16,6 +17,7 @@
 #include "base/file_system.h"
 #include "base/ids.h"
 #include "broker/metrics.h"
+#include "broker/read_window.h"
 #include "broker/replica/replica_core.h"
 #include "broker/space_budget.h"
 #include "broker/topic_catalog.h"
@@ -52,7 +54,7 @@ class ReplicaShard : public std::enable_shared_from_this<ReplicaShard> {
  public:
   ReplicaShard(Executor* executor, NodeSeams seams, std::shared_ptr<TopicCatalog> catalog,
                std::function<bool(std::string_view topic, PartitionIndex)> owns,
-               std::shared_ptr<SpaceBudget> space);
+               std::shared_ptr<SpaceBudget> space, int64_t read_bytes_max);
 
   // Any thread.
   void Produce(TopicPartitionId partition, ProduceCommand command);
@@ -105,6 +107,9 @@ class ReplicaShard : public std::enable_shared_from_this<ReplicaShard> {
   void StartSync(const ReplicaRef& replica, storage::SyncTarget target);
   void StartMaintenance(const ReplicaRef& replica, storage::MaintenanceJob job);
   void StartRead(const ReplicaRef& replica, ReplicaCore::Output::Read read);
+  void StartWaitingReads();
+  void SubmitRead(const ReplicaRef& replica, ReplicaCore::Output::Read read,
+                  ReadWindow::Credit credit);
   void StartLookup(const ReplicaRef& replica, ReplicaCore::Output::Lookup lookup);
   void OnClosed(const ReplicaRef& replica);
   void Warn(const std::string& text) const;
@@ -131,7 +136,13 @@ class ReplicaShard : public std::enable_shared_from_this<ReplicaShard> {
     ReplicaRef next;  // may be null
   };
   std::map<std::string, Closing> closing_;
-  std::vector<ReplicaRef> armed_;  // have a deadline
+  struct WaitingRead {
+    ReplicaRef replica;
+    ReplicaCore::Output::Read read;
+  };
+  ReadWindow read_window_;
+  std::deque<WaitingRead> waiting_reads_;  // for room in the window
+  std::vector<ReplicaRef> armed_;          // have a deadline
   MonotonicTime timer_at_ = kNever;
   TimerId timer_ = kNoTimer;
   TopicPartitionId maintenance_after_;  // the last one that a step visited

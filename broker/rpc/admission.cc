@@ -32,22 +32,17 @@ absl::StatusOr<Admission::Ticket> Admission::Admit(const std::string& peer, int6
                                                    bool stream) {
   {
     MutexLock lock(&mu_);
-    auto it = connections_.find(peer);
-    Connection now = it == connections_.end() ? Connection{} : it->second;
-    // One request always fits, or a limit below the message size would refuse it for ever. A stream
-    // has no bytes when it opens: it's just not read from until there is room.
-    if (!stream && bytes_ > 0 && bytes_ + bytes > options_.inflight_bytes_max) {
-      return Overloaded("bytes of requests in work", options_.inflight_bytes_max);
-    }
-    if (!stream && now.bytes > 0 && now.bytes + bytes > options_.connection_inflight_bytes_max) {
-      return Overloaded("bytes of one connection's requests in work",
-                        options_.connection_inflight_bytes_max);
+    // A stream has no bytes when it opens: it's just not read from until there is room.
+    if (!stream) {
+      CATAMARAN_RETURN_IF_ERROR(
+          CheckBytes(peer, bytes, "bytes of requests and answers in work",
+                     "bytes of one connection's requests and answers in work"));
     }
     if (calls_ >= options_.calls_max) return Overloaded("calls", options_.calls_max);
     if (stream && streams_ >= options_.streams_max) {
       return Overloaded("streams", options_.streams_max);
     }
-    if (it == connections_.end() &&
+    if (!connections_.contains(peer) &&
         static_cast<int64_t>(connections_.size()) >= options_.connections_max) {
       return Overloaded("connections", options_.connections_max);
     }
@@ -87,14 +82,37 @@ void Admission::Release(const Ticket& ticket) {
   Tell(waiters);
 }
 
-StreamCredit Admission::Account(const std::string& peer, int64_t bytes) {
-  {
-    MutexLock lock(&mu_);
-    Connection& connection = connections_[peer];
-    ++connection.credits;
-    connection.bytes += bytes;
-    bytes_ += bytes;
+// One request always fits, or a limit below the message size would refuse it for ever.
+absl::Status Admission::CheckBytes(const std::string& peer, int64_t bytes, const char* all,
+                                   const char* of_connection) {
+  if (bytes_ > 0 && bytes_ + bytes > options_.inflight_bytes_max) {
+    return Overloaded(all, options_.inflight_bytes_max);
   }
+  auto it = connections_.find(peer);
+  const int64_t held = it == connections_.end() ? 0 : it->second.bytes;
+  if (held > 0 && held + bytes > options_.connection_inflight_bytes_max) {
+    return Overloaded(of_connection, options_.connection_inflight_bytes_max);
+  }
+  return absl::OkStatus();
+}
+
+StreamCredit Admission::Account(const std::string& peer, int64_t bytes) {
+  MutexLock lock(&mu_);
+  return TakeCredit(peer, bytes);
+}
+
+absl::StatusOr<StreamCredit> Admission::AdmitAnswer(const std::string& peer, int64_t bytes) {
+  MutexLock lock(&mu_);
+  CATAMARAN_RETURN_IF_ERROR(CheckBytes(peer, bytes, "bytes of answers that nobody takes",
+                                       "bytes of answers that this connection doesn't take"));
+  return TakeCredit(peer, bytes);
+}
+
+StreamCredit Admission::TakeCredit(const std::string& peer, int64_t bytes) {
+  Connection& connection = connections_[peer];
+  ++connection.credits;
+  connection.bytes += bytes;
+  bytes_ += bytes;
   counters_->Change(Gauge::kInflightBytes, bytes);
   return StreamCredit(this, [self = shared_from_this(), peer, bytes](const void*) {
     self->ReleaseCredit(peer, bytes);

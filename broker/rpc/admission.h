@@ -55,6 +55,10 @@ class Admission : public std::enable_shared_from_this<Admission> {
   // A stream's message of `bytes` is in work until the credit goes. Never refuses: the bytes are
   // here already.
   StreamCredit Account(const std::string& peer, int64_t bytes);
+  // The same for an answer that is about to be sent, or kOverloaded when the connection, or all
+  // together, hold too much that isn't sent: a client that asks and never reads. One answer always
+  // fits.
+  absl::StatusOr<StreamCredit> AdmitAnswer(const std::string& peer, int64_t bytes);
 
   // Told when there may be room again, outside of every lock of ours.
   class RoomWaiter {
@@ -75,6 +79,10 @@ class Admission : public std::enable_shared_from_this<Admission> {
     int64_t credits = 0;
   };
   absl::StatusOr<Ticket> Admit(const std::string& peer, int64_t bytes, bool stream);
+  absl::Status CheckBytes(const std::string& peer, int64_t bytes, const char* all,
+                          const char* of_connection) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  StreamCredit TakeCredit(const std::string& peer, int64_t bytes)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Release(const Ticket& ticket);
   void ReleaseCredit(const std::string& peer, int64_t bytes);
   using Waiters = std::vector<std::weak_ptr<RoomWaiter>>;

@@ -40,10 +40,18 @@ class UnaryReactor final : public grpc::ServerUnaryReactor {
       : cancellation_(std::move(cancellation)) {}
   void OnCancel() override { cancellation_->Cancel(); }
   void OnDone() override { delete this; }
+  // Held until gRPC has handed the answer to the connection.
+  void HoldUntilSent(StreamCredit credit) { answer_ = std::move(credit); }
 
  private:
+  StreamCredit answer_;
   const std::shared_ptr<CallCancellation> cancellation_;
 };
+
+// Whether an answer of `method` may be large, and may be withheld because nothing has happened.
+constexpr bool AnswersWithRecords(Method method) {
+  return method == Method::kFetch || method == Method::kFetchBatches;
+}
 
 // Calls `handle(call, request, reply)`. gRPC owns the messages and keeps them until Finish(), which
 // the reply calls, exactly once. The request is moved out of gRPC's hands: nobody else reads it.
@@ -65,8 +73,17 @@ grpc::ServerUnaryReactor* ServeUnary(const std::shared_ptr<const RpcShared>& sha
     return reactor;
   }
   handle(call, std::move(*const_cast<Request*>(request)),
-         Reply<Response>([shared, method, start, reactor, response,
+         Reply<Response>([shared, method, start, reactor, response, peer = call.peer,
                           ticket = *std::move(ticket)](absl::StatusOr<Response> result) mutable {
+           if (AnswersWithRecords(method) && result.ok()) {
+             absl::StatusOr<StreamCredit> credit =
+                 shared->admission->AdmitAnswer(peer, static_cast<int64_t>(result->ByteSizeLong()));
+             if (credit.ok()) {
+               reactor->HoldUntilSent(*std::move(credit));
+             } else {
+               result = credit.status();
+             }
+           }
            shared->handlers.counters->CountCall(method, static_cast<int>(result.status().code()),
                                                 shared->handlers.clock->Now() - start);
            // The credit is back before the client can know that the call has ended.

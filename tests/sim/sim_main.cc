@@ -52,6 +52,8 @@ constexpr std::string_view kMustBeSeen[] = {
     "record rejected",
     "log recovered by a scan",
     "torn tail cut",
+    "process restart after a failed sync",
+    "retention removed a segment",
     "sync failure latched",
     "append failed",
     "fetch read the disk",
