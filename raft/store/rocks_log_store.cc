@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
@@ -261,6 +262,13 @@ rocksdb::ColumnFamilyOptions FamilyOptions(size_t memtable_bytes,
   return options;
 }
 
+absl::Status InUseError(const std::string& path, const std::string& why) {
+  return MakeError(Reason::kDirectoryInUse,
+                   absl::StrCat("Raft's store in ", path, " is open already: ", why,
+                                ". Stop the other process, or use another directory."),
+                   {{"path", path}});
+}
+
 bool IsFull(const rocksdb::Status& status) {
   return status.IsNoSpace() || status.subcode() == rocksdb::Status::SubCode::kNoSpace;
 }
@@ -269,12 +277,6 @@ absl::Status ToStatus(const std::string& path, const rocksdb::Status& status) {
   if (status.ok()) return absl::OkStatus();
   if (IsFull(status)) return StoreFullError(path);
   const std::string text = status.ToString();
-  if (status.IsIOError() && text.find("/LOCK") != std::string::npos) {
-    return MakeError(Reason::kDirectoryInUse,
-                     absl::StrCat("Raft's store in ", path, " is open already: ", text,
-                                  ". Stop the other process, or use another directory."),
-                     {{"path", path}});
-  }
   if (status.IsIOError() && !status.IsPathNotFound()) return StoreFailedError(path, text);
   return CorruptStoreError(text);
 }
@@ -389,8 +391,7 @@ absl::Status RocksKv::NeedSpace(uint64_t bytes) {
 // and cuts what the refused write left behind.
 absl::Status RocksKv::Resume() {
   database_.Close();
-  const absl::Status opened = database_.Open(*machine_, path_, Access::kWrite);
-  if (!opened.ok()) return opened;
+  CATAMARAN_RETURN_IF_ERROR(database_.Open(*machine_, path_, Access::kWrite));
   if (database_.db().GetLatestSequenceNumber() != last_sequence_) {
     return CorruptStoreError("after a full disk it holds other writes than it has acknowledged");
   }
@@ -478,13 +479,6 @@ absl::StatusOr<std::optional<std::pair<std::string, std::string>>> RocksKv::Find
   return std::nullopt;
 }
 
-absl::StatusOr<bool> Exists(Machine& machine, const std::string& path) {
-  const IOStatus status = machine.files->FileExists(path, IOOptions(), nullptr);
-  if (status.ok()) return true;
-  if (status.IsNotFound()) return false;
-  return ToStatus(path, status);
-}
-
 absl::StatusOr<std::vector<std::string>> FilesIn(Machine& machine, const std::string& path) {
   std::vector<std::string> names;
   const IOStatus status = machine.files->GetChildren(path, IOOptions(), &names, nullptr);
@@ -496,8 +490,7 @@ absl::StatusOr<std::vector<std::string>> FilesIn(Machine& machine, const std::st
 // A directory without CURRENT holds at most what a creation has made before it: RocksDB would take
 // it for a new database and remove everything else.
 absl::Status CheckIsNew(Machine& machine, const std::string& path) {
-  CATAMARAN_ASSIGN_OR_RETURN(const bool there, Exists(machine, path));
-  if (!there) return absl::OkStatus();
+  if (machine.files->FileExists(path, IOOptions(), nullptr).IsNotFound()) return absl::OkStatus();
   CATAMARAN_ASSIGN_OR_RETURN(const std::vector<std::string> names, FilesIn(machine, path));
   for (const std::string& name : names) {
     const bool harmless = name == "LOCK" || name == "IDENTITY" || name == "MANIFEST-000001" ||
@@ -559,6 +552,14 @@ struct Inspected {
 
 absl::StatusOr<Inspected> Inspect(const std::shared_ptr<Machine>& machine,
                                   const RocksStoreOptions& options) {
+  // A reader takes no lock of its own, and beside a writer it would take files that go for damage.
+  rocksdb::FileLock* lock = nullptr;
+  const IOStatus locked =
+      machine->files->LockFile(options.path + "/LOCK", IOOptions(), &lock, nullptr);
+  if (!locked.ok()) return InUseError(options.path, locked.ToString());
+  const absl::Cleanup unlock = [&] {
+    machine->files->UnlockFile(lock, IOOptions(), nullptr).PermitUncheckedError();
+  };
   RocksKv kv(machine, options.path);
   CATAMARAN_RETURN_IF_ERROR(kv.Open(Access::kRead));
   Inspected inspected;
@@ -572,10 +573,12 @@ absl::StatusOr<Inspected> Inspect(const std::shared_ptr<Machine>& machine,
 
 absl::StatusOr<std::unique_ptr<LogStore>> OpenRocksLogStore(const RocksStoreOptions& options) {
   const auto machine = std::make_shared<Machine>(options);
-  CATAMARAN_ASSIGN_OR_RETURN(const bool exists, Exists(*machine, options.path + "/CURRENT"));
+  const IOStatus current =
+      machine->files->FileExists(options.path + "/CURRENT", IOOptions(), nullptr);
+  if (!current.ok() && !current.IsNotFound()) return ToStatus(options.path, current);
   Inspected inspected;
   inspected.found.empty = true;
-  if (exists) {
+  if (current.ok()) {
     CATAMARAN_ASSIGN_OR_RETURN(inspected, Inspect(machine, options));
   } else {
     CATAMARAN_RETURN_IF_ERROR(CheckIsNew(*machine, options.path));
@@ -589,10 +592,7 @@ absl::StatusOr<std::unique_ptr<LogStore>> OpenRocksLogStore(const RocksStoreOpti
   auto kv = std::make_unique<RocksKv>(machine, options.path);
   CATAMARAN_RETURN_IF_ERROR(kv->Open(create ? Access::kCreate : Access::kWrite));
   if (!create && kv->last_sequence() != inspected.last_sequence) {
-    return MakeError(Reason::kDirectoryInUse,
-                     absl::StrCat("Raft's store in ", options.path,
-                                  " was changed while it was opened. Stop the other process."),
-                     {{"path", options.path}});
+    return InUseError(options.path, "it was changed while it was opened");
   }
   return StartStore(std::move(kv), std::move(inspected.found), options.identity);
 }
