@@ -65,6 +65,9 @@ void Raft::AppendMembership(Leader* leader, const Membership& membership) {
   AppendToLog(Entry{log_.last() + 1, term(), EntryKind::kMembership,
                     Buffer::FromString(EncodeMembership(membership))});
   AdoptPeers(leader);
+  if (CATAMARAN_RAFT_BUG(kJointLeftEarly) && membership.is_joint()) {
+    AppendMembership(leader, LeaveJoint(membership));
+  }
 }
 
 // The leader replicates to whom the latest membership names.

@@ -48,6 +48,8 @@ void Group::Break() {
         Cut(leader->node(), other, true);
         Cut(other, leader->node(), true);
       }
+      // A switch that dies resets connections; then the others needn't wait for a timeout.
+      if (random_.OneIn(2)) BreakStreams(leader->node());
       PushAfter(random_.Between(0, 5 * timeout), EventKind::kEndFault, 0, 0);
     }
   } else if (takes(plan_.close_stream)) {
@@ -70,16 +72,19 @@ void Group::Crash(int node, bool for_restart) {
   Replica& replica = At(node);
   replica.Crash(now_);
   replica.paused_until = 0;
-  // Its peers' streams break, unless the network keeps that from them.
-  for (int other = 0; other < static_cast<int>(replicas_.size()); ++other) {
-    if (other == node || cut_[static_cast<size_t>(node)][static_cast<size_t>(other)]) continue;
-    if (random_.OneIn(5)) continue;
-    PushAfter(random_.Between(100'000, 20'000'000), EventKind::kStreamClosed, other,
-              static_cast<uint64_t>(node));
-  }
+  BreakStreams(node);
   const int64_t timeout = plan_.config.election_timeout_min.count();
   PushAfter(for_restart ? random_.Between(0, timeout / 10) : random_.Between(0, 8 * timeout),
             EventKind::kBoot, node, 0);
+}
+
+// What most of a node's peers notice of its end.
+void Group::BreakStreams(int node) {
+  for (int other = 0; other < static_cast<int>(replicas_.size()); ++other) {
+    if (other == node || random_.OneIn(5)) continue;
+    PushAfter(random_.Between(100'000, 20'000'000), EventKind::kStreamClosed, other,
+              static_cast<uint64_t>(node));
+  }
 }
 
 void Group::Boot(int node) {

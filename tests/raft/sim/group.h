@@ -98,6 +98,7 @@ class Group : public Host {
   void Boot(int node);
   void WipeOne();
   void Cut(int from, int to, bool cut);
+  void BreakStreams(int node);
   void Partition();
   void Heal();
   bool Survives(const Membership& membership, std::optional<ReplicaId> without) const;
@@ -106,6 +107,7 @@ class Group : public Host {
   int Down() const;
 
   // ---- workload.cc ----
+  Replica* SomeLeader();
   void RunClient(uint64_t number);
   void RunOperator();
   MembershipChange RandomChange(Replica& leader);

@@ -14,8 +14,8 @@ void Group::EndFaults() {
     last_effect = std::max({last_effect, replica->paused_until, replica->slow_until});
     if (!replica->up()) Boot(replica->node());
   }
-  // What was stopped or full goes on when its time has come.
-  RunUntil(last_effect);
+  // What was stopped or full goes on when its time has come, and elections that this led to end.
+  RunUntil(last_effect + 3 * plan_.config.election_timeout_min.count());
 }
 
 // Empty when there's one leader, it has committed something since the faults ended, and every

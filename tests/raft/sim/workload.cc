@@ -6,6 +6,16 @@
 
 namespace catamaran::raft::sim {
 
+// Whom a client takes for the leader: any that does so itself, also one that was replaced.
+Replica* Group::SomeLeader() {
+  std::vector<Replica*> leaders;
+  for (const auto& replica : replicas_) {
+    const bool answers = replica->up() && now_ >= replica->paused_until;
+    if (answers && replica->core().role() == RoleName::kLeader) leaders.push_back(replica.get());
+  }
+  return leaders.empty() ? nullptr : leaders[random_.Below(leaders.size())];
+}
+
 // One operation at a time per client; it waits for the answer as long as it has patience.
 void Group::RunClient(uint64_t number) {
   Client& client = clients_[number];
@@ -23,7 +33,7 @@ void Group::RunClient(uint64_t number) {
   const Nanos think_max = faults_ ? plan_.think_max.count() : kThinkWithoutFaults;
   PushAfter(random_.Between(0, think_max), EventKind::kClient, 0, number);
   client.op = UINT64_MAX;
-  Replica* to = random_.Chance(plan_.aims_at_leader) ? Leader() : &At(RandomNode());
+  Replica* to = random_.Chance(plan_.aims_at_leader) ? SomeLeader() : &At(RandomNode());
   if (to == nullptr || !to->up() || now_ < to->paused_until) return;
   const auto key = static_cast<uint8_t>(random_.Below(kKeys));
   OpKind kind = OpKind::kRead;
