@@ -159,6 +159,7 @@ struct PartitionLog::Impl {
   void AddToTail(std::vector<WriteJob::State::Batch>& batches);
   std::unique_ptr<MaintenanceJob::State> NewMaintenance(MaintenanceJob::State::Kind kind);
   void FillCheckpoint(MaintenanceJob::State* job);
+  void MoveLogStart(Offset start, MaintenanceJob::State* job);
 };
 
 // `status` with a sentence for the user; keeps kStorageFull, turns all else into kStorageFailed.

@@ -38,6 +38,11 @@ TimestampMs RetentionTime(const Segment& segment) {
   return std::min(segment.max_timestamp, segment.appended);
 }
 
+bool IsTooOld(const Segment& segment, const LogConfig& config, TimestampMs now) {
+  return config.delete_old_segments && config.retention_ms >= 0 &&
+         now - RetentionTime(segment) > config.retention_ms;
+}
+
 // How many of the first segments retention takes; never the last one, nor anything at or past
 // `high_watermark`.
 size_t ExpiredSegments(const LogState& state, const LogConfig& config, TimestampMs now,
@@ -52,13 +57,20 @@ size_t ExpiredSegments(const LogState& state, const LogConfig& config, Timestamp
     const bool deleted = segment.end <= state.log_start;
     const bool too_much = config.retention_bytes >= 0 &&
                           total - static_cast<int64_t>(segment.bytes) >= config.retention_bytes;
-    const bool too_old =
-        config.retention_ms >= 0 && now - RetentionTime(segment) > config.retention_ms;
-    if (!deleted && !(config.delete_old_segments && (too_much || too_old))) break;
+    const bool too_old = IsTooOld(segment, config, now);
+    if (!deleted && !too_old && !(config.delete_old_segments && too_much)) break;
     total -= static_cast<int64_t>(segment.bytes);
     ++expired;
   }
   return expired;
+}
+
+// Whether nothing of the log is young enough to stay, the segment that takes appends included.
+bool IsAllTooOld(const LogState& state, const LogConfig& config, TimestampMs now,
+                 Offset high_watermark, size_t expired) {
+  if (expired + 1 != state.segments.size() || state.log_start == state.end) return false;
+  const Segment& last = state.segments.back();
+  return last.end <= high_watermark && IsTooOld(last, config, now);
 }
 
 }  // namespace
@@ -92,6 +104,16 @@ void PartitionLog::Impl::FillCheckpoint(MaintenanceJob::State* job) {
   job->checkpoint = EncodeLogCheckpoint(state);
 }
 
+void PartitionLog::Impl::MoveLogStart(Offset start, MaintenanceJob::State* job) {
+  job->log_start = std::max(start, state.log_start);
+  job->move_log_start = start > state.log_start;
+  if (start <= state.synced_end) return;
+  // The log mustn't end before its start after a power cut.
+  for (size_t i = SegmentOf(state.synced_end); i < state.segments.size(); ++i) {
+    job->to_sync.push_back(state.segments[i].files);
+  }
+}
+
 std::optional<MaintenanceJob> PartitionLog::TakeMaintenance(TimestampMs now,
                                                             Offset high_watermark) {
   Impl& impl = *impl_;
@@ -117,11 +139,13 @@ std::optional<MaintenanceJob> PartitionLog::TakeMaintenance(TimestampMs now,
     impl.FillCheckpoint(job.state_.get());
     return job;
   }
-  if (expired == 0) return std::nullopt;
+  const bool all = IsAllTooOld(state, impl.config, now, high_watermark, expired);
+  if (expired == 0 && !all) return std::nullopt;
+  const Offset start = all ? state.end : state.segments[expired - 1].end;
   job.state_ = impl.NewMaintenance(MaintenanceJob::State::Kind::kMoveLogStart);
-  const Offset start = state.segments[expired - 1].end;
-  job.state_->log_start = std::max(start, state.log_start);
-  job.state_->move_log_start = start > state.log_start;
+  impl.MoveLogStart(start, job.state_.get());
+  // The file that takes appends goes when the next one has begun another.
+  if (all) impl.roll_pending = true;
   for (size_t i = 0; i < expired; ++i) job.state_->to_remove.push_back(state.segments[i].files);
   return job;
 }
@@ -143,14 +167,7 @@ absl::StatusOr<MaintenanceJob> PartitionLog::DeleteRecordsBefore(Offset offset,
   }
   MaintenanceJob job;
   job.state_ = impl.NewMaintenance(MaintenanceJob::State::Kind::kMoveLogStart);
-  job.state_->log_start = std::max(offset, impl.state.log_start);
-  job.state_->move_log_start = offset > impl.state.log_start;
-  if (offset > impl.state.synced_end) {
-    // The log mustn't end before its start after a power cut.
-    for (size_t i = impl.SegmentOf(impl.state.synced_end); i < impl.state.segments.size(); ++i) {
-      job.state_->to_sync.push_back(impl.state.segments[i].files);
-    }
-  }
+  impl.MoveLogStart(offset, job.state_.get());
   return job;
 }
 

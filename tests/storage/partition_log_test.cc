@@ -261,6 +261,39 @@ TEST(PartitionLogTest, RetentionByTimeDoesNotTrustTimestampsFromTheFuture) {
   EXPECT_EQ(h.log().stats().segments, 1);
 }
 
+TEST(PartitionLogTest, AnIdleLogExpiresToItsEnd) {
+  SimFileSystem disk(1);
+  LogConfig config;  // one large segment takes everything
+  config.retention_ms = 5'000;
+  LogHarness h(disk, config);
+  ASSERT_TRUE(h.Open().ok());
+  for (int i = 0; i < 10; ++i) ASSERT_TRUE(h.Append({.timestamp = h.now}).ok());
+  h.now = h.now + 5'000;
+  ASSERT_TRUE(h.Maintain().ok());
+  EXPECT_EQ(h.log().log_start(), Offset(0)) << "it isn't older than that yet";
+  h.now = h.now + 1;
+  ASSERT_TRUE(h.Maintain(Offset(9)).ok());
+  EXPECT_EQ(h.log().log_start(), Offset(0)) << "what isn't committed stays";
+  ASSERT_TRUE(h.Maintain().ok());
+  EXPECT_EQ(h.log().log_start(), Offset(10));
+  // It was not synced before; a power cut must not bring the log back shorter than its start.
+  h.Drop();
+  disk.Restart();
+  const absl::Status opened = h.Open();
+  ASSERT_TRUE(opened.ok()) << opened;
+  EXPECT_EQ(h.log().log_start(), Offset(10));
+  EXPECT_EQ(h.log().end(), Offset(10));
+  ASSERT_TRUE(h.Append({.timestamp = h.now}).ok());
+  h.now = h.now + 5'001;
+  ASSERT_TRUE(h.Maintain().ok());
+  EXPECT_EQ(h.log().log_start(), Offset(11));
+  // The next append begins another file, and the old one goes.
+  ASSERT_TRUE(h.Append({.timestamp = h.now}).ok());
+  ASSERT_TRUE(h.Maintain().ok());
+  EXPECT_EQ(h.log().stats().segments, 1);
+  EXPECT_EQ(h.log().stats().size_bytes, static_cast<int64_t>(MakeBatch({}).size()));
+}
+
 TEST(PartitionLogTest, RetentionLeavesCompactedTopicsAlone) {
   SimFileSystem disk(1);
   LogConfig config = SmallSegments();
