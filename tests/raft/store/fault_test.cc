@@ -58,6 +58,39 @@ TEST(StoreFaultTest, AFailedSyncOfTheDirectoryLatches) {
   for (int step = 0; step < 20; ++step) FailSyncAt(step, SimDiskOperation::kSyncDirectory);
 }
 
+// A sync of a flush or a compaction fails, in the background, and would be retried with success.
+TEST(StoreFaultTest, AFailedSyncInTheBackgroundLatches) {
+  int latched = 0;
+  for (int quiet_steps = 0; quiet_steps < 60; ++quiet_steps) {
+    SCOPED_TRACE("after step " + std::to_string(quiet_steps));
+    RocksSimFixture fixture(static_cast<uint64_t>(quiet_steps));
+    History history(fixture, 17, 1);
+    ASSERT_TRUE(history.Run(quiet_steps, 1'000));
+    for (int i = 0; i < 60 && fixture.env().failed_syncs() == 0; ++i) {
+      ASSERT_TRUE(history.StepOnly().ok());
+      sim::SimDiskFaults faults;
+      faults.sync_error = 1;
+      fixture.disk().SetFaults(faults);
+      fixture.Settle();
+      fixture.disk().SetFaults({});
+    }
+    ASSERT_GT(fixture.env().failed_syncs(), 0u);
+    EXPECT_EQ(fixture.env().failed_syncs(), 1u) << "a second sync reached the disk";
+    LogWrite next;
+    next.hard_state = HardState{history.acknowledged().hard_state.term + 5, std::nullopt};
+    EXPECT_EQ(ReasonOf(history.store().Write(next)), Reason::kStorageFailed);
+    ++latched;
+    history.Close();
+    fixture.Settle();
+    fixture.disk().Restart(quiet_steps % 2 == 0 ? SimCrash::kPowerLoss : SimCrash::kProcessOnly);
+    const absl::Status opened = history.Open();
+    ASSERT_TRUE(opened.ok()) << opened;
+    history.Check();
+    EXPECT_FALSE(history.kept_unacknowledged());
+  }
+  EXPECT_EQ(latched, 60);
+}
+
 TEST(StoreFaultTest, AFailedWriteLatches) {
   for (int step = 0; step < 20; ++step) FailSyncAt(step, SimDiskOperation::kWrite);
 }

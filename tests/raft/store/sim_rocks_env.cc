@@ -76,7 +76,8 @@ class RandomAccessFile final : public rocksdb::FSRandomAccessFile {
 
 class WritableFile final : public rocksdb::FSWritableFile {
  public:
-  WritableFile(std::shared_ptr<File> file, uint64_t size) : file_(std::move(file)), size_(size) {}
+  WritableFile(std::shared_ptr<File> file, uint64_t size, uint64_t* failed_syncs)
+      : file_(std::move(file)), size_(size), failed_syncs_(failed_syncs) {}
   using FSWritableFile::Append;
   IOStatus Append(const Slice& bytes, const IOOptions&, IODebugContext*) override {
     const absl::Status written =
@@ -91,13 +92,18 @@ class WritableFile final : public rocksdb::FSWritableFile {
   }
   IOStatus Close(const IOOptions&, IODebugContext*) override { return IOStatus::OK(); }
   IOStatus Flush(const IOOptions&, IODebugContext*) override { return IOStatus::OK(); }
-  IOStatus Sync(const IOOptions&, IODebugContext*) override { return ToIo(file_->SyncData()); }
+  IOStatus Sync(const IOOptions&, IODebugContext*) override {
+    const absl::Status synced = file_->SyncData();
+    *failed_syncs_ += synced.ok() ? 0 : 1;
+    return ToIo(synced);
+  }
   bool IsSyncThreadSafe() const override { return true; }
   uint64_t GetFileSize(const IOOptions&, IODebugContext*) override { return size_; }
 
  private:
   const std::shared_ptr<File> file_;
   uint64_t size_;
+  uint64_t* const failed_syncs_;
 };
 
 class Directory final : public rocksdb::FSDirectory {
@@ -123,8 +129,8 @@ class HeldLock final : public rocksdb::FileLock {
 
 class RocksFiles final : public rocksdb::FileSystem {
  public:
-  RocksFiles(catamaran::FileSystem* files, const uint64_t* pretended_free)
-      : files_(files), pretended_free_(pretended_free) {}
+  RocksFiles(catamaran::FileSystem* files, const uint64_t* pretended_free, uint64_t* failed_syncs)
+      : files_(files), pretended_free_(pretended_free), failed_syncs_(failed_syncs) {}
   const char* Name() const override { return "RocksFiles"; }
 
   IOStatus NewSequentialFile(const std::string& name, const FileOptions&,
@@ -245,12 +251,13 @@ class RocksFiles final : public rocksdb::FileSystem {
       if (!cut.ok()) return ToIo(cut);
       *size = 0;
     }
-    *result = std::make_unique<WritableFile>(*std::move(file), *size);
+    *result = std::make_unique<WritableFile>(*std::move(file), *size, failed_syncs_);
     return IOStatus::OK();
   }
 
   catamaran::FileSystem* const files_;
   const uint64_t* const pretended_free_;
+  uint64_t* const failed_syncs_;
 };
 
 // RocksDB waits a second after each failure in the background.
@@ -264,7 +271,7 @@ class ImpatientClock final : public rocksdb::SystemClockWrapper {
 }  // namespace
 
 SimRocksEnv::SimRocksEnv(catamaran::FileSystem* files) : EnvWrapper(rocksdb::Env::Default()) {
-  file_system_ = std::make_shared<RocksFiles>(files, &pretended_free_);
+  file_system_ = std::make_shared<RocksFiles>(files, &pretended_free_, &failed_syncs_);
   system_clock_ = std::make_shared<ImpatientClock>();
 }
 

@@ -33,6 +33,8 @@ class SimRocksEnv final : public rocksdb::EnvWrapper {
   uint64_t jobs_run() const { return jobs_run_; }
   // What is told as free space, whatever the disk has. 0: what the disk has.
   void PretendFree(uint64_t bytes) { pretended_free_ = bytes; }
+  // Syncs of files that the disk refused.
+  uint64_t failed_syncs() const { return failed_syncs_; }
 
  private:
   struct Job {
@@ -46,6 +48,7 @@ class SimRocksEnv final : public rocksdb::EnvWrapper {
   std::deque<Job> jobs_ ABSL_GUARDED_BY(mu_);
   uint64_t jobs_run_ = 0;
   uint64_t pretended_free_ = 0;
+  uint64_t failed_syncs_ = 0;
 };
 
 }  // namespace catamaran::raft

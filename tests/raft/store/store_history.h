@@ -41,10 +41,15 @@ class History {
     acknowledged_ = attempted_ = *seen;
   }
   absl::Status Step() {
+    const absl::Status ran = StepOnly();
+    fixture_.Settle();
+    return ran;
+  }
+  // Leaves the background work that it calls for undone.
+  absl::Status StepOnly() {
     const StoreStep step = RandomStep(random_, acknowledged_, large_one_in_);
     attempted_ = step.after;
     const absl::Status ran = step.run(*store_);
-    fixture_.Settle();
     if (ran.ok()) acknowledged_ = attempted_;
     return ran;
   }
