@@ -50,9 +50,8 @@ rocksdb::Slice ToSlice(std::string_view bytes) { return {bytes.data(), bytes.siz
 std::string_view FromSlice(const rocksdb::Slice& bytes) { return {bytes.data(), bytes.size()}; }
 
 // --- A file system on which the first failed sync is the last ------------------------------------
-// A second sync succeeds without having written what the first one lost (invariants.md S4). As set
-// up here RocksDB resumes nothing by itself; this holds where it would, and tells a disk that was
-// full at a write from one that was at a sync.
+// A second sync succeeds without having written what the first one lost (invariants.md S4). It also
+// tells a disk that was full at a write from one that was at a sync.
 class SyncLatch {
  public:
   IOStatus Run(const std::function<IOStatus()>& sync) {
