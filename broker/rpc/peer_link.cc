@@ -161,9 +161,17 @@ bool PeerLink::Stuck() const {
 }
 
 void PeerLink::OnRead(bool ok) {
-  absl::StatusOr<PeerPart> part;
-  if (ok) part = DecodePeerPart(read_bytes_);
-  read_bytes_.Clear();
+  // The next read begins only after this part took effect: it may be the last.
+  if (ok) {
+    absl::StatusOr<PeerPart> part = DecodePeerPart(read_bytes_);
+    read_bytes_.Clear();
+    if (part.ok() && std::holds_alternative<EndPart>(*part)) {
+      End(kPeerClosed, "");
+    } else {
+      absl::Status status = part.ok() ? Receive(*std::move(part)) : part.status();
+      if (!status.ok()) End(std::string(status.message()), std::string(status.message()));
+    }
+  }
   {
     MutexLock lock(&mu_);
     reading_ = false;
@@ -174,12 +182,6 @@ void PeerLink::OnRead(bool ok) {
       if (writing_) call_->Cancel();
       Schedule();
     }
-  }
-  if (ok && part.ok() && std::holds_alternative<EndPart>(*part)) {
-    End(kPeerClosed, "");
-  } else if (ok) {
-    absl::Status status = part.ok() ? Receive(*std::move(part)) : part.status();
-    if (!status.ok()) End(std::string(status.message()), std::string(status.message()));
   }
   MaybeRead();
   MaybeFinish();
@@ -222,7 +224,9 @@ void PeerLink::MaybeWrite() {
     if (!open_ || writing_ || over_ || write_failed_) return;
     part = TakeNextPart();
     if (!part.has_value()) return;
-    more_follows = !outgoing_.empty();
+    // Never the first: it carries gRPC's initial metadata, which a hinted write doesn't send and
+    // yet waits for.
+    more_follows = std::exchange(has_written_, true) && !outgoing_.empty();
     writing_ = true;
     call = call_.get();
   }
@@ -260,8 +264,11 @@ void PeerLink::End(std::string why, std::string refusal) {
   if (!broken_.has_value()) broken_ = std::move(why);
   refusal_ = std::move(refusal);
   over_ = true;
-  // The accepting side ends the call by its answer, once nothing is outstanding.
-  if (call_ != nullptr && (writing_ || reading_ || !call_->accepting())) call_->Cancel();
+  // The accepting side ends the call by its answer, once nothing is outstanding; who sent the end
+  // still reads, so a write that is under way succeeds.
+  const bool answers = call_->accepting() && (refusal_.empty() || !writing_);
+  if (!answers) call_->Cancel();
+  linger_until_ = std::min(linger_until_, SystemClock().Now() + limits_.close_linger);
   Schedule();
 }
 

@@ -128,6 +128,7 @@ class PeerLink : public std::enable_shared_from_this<PeerLink> {
   bool open_ ABSL_GUARDED_BY(mu_) = false;             // started, with success or not
   bool reading_ ABSL_GUARDED_BY(mu_) = false;
   bool writing_ ABSL_GUARDED_BY(mu_) = false;
+  bool has_written_ ABSL_GUARDED_BY(mu_) = false;
   bool write_failed_ ABSL_GUARDED_BY(mu_) = false;  // what arrived before is still read
   bool over_ ABSL_GUARDED_BY(mu_) = false;          // no read and no write begins any more
   bool finishing_ ABSL_GUARDED_BY(mu_) = false;     // Invariant: over_, and none is outstanding
@@ -144,7 +145,7 @@ class PeerLink : public std::enable_shared_from_this<PeerLink> {
   bool request_credit_ ABSL_GUARDED_BY(mu_) = false;  // a CreditRequestPart is to be sent
   bool closing_ ABSL_GUARDED_BY(mu_) = false;         // an EndPart follows the queue
   bool end_sent_ ABSL_GUARDED_BY(mu_) = false;
-  MonotonicTime linger_until_ ABSL_GUARDED_BY(mu_) = kNever;  // set by Close
+  MonotonicTime linger_until_ ABSL_GUARDED_BY(mu_) = kNever;  // set by the end of either side
 
   // Incoming.
   std::deque<Buffer> incoming_ ABSL_GUARDED_BY(mu_);

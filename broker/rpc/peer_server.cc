@@ -49,11 +49,11 @@ absl::StatusOr<std::shared_ptr<PeerServer>> PeerServer::Start(const PeerTranspor
   std::unique_ptr<grpc::ServerCompletionQueue> queue = builder.AddCompletionQueue();
   server->queue_ = queue.get();
   server->server_ = builder.BuildAndStart();
-  const bool bound = server->server_ != nullptr && server->port_ != 0;
-  if (bound) server->AwaitNext();
-  server->poller_ = std::make_unique<PeerPoller>("peer-listen", std::move(queue), nullptr);
-  if (bound) return server;
-  server->StopAccepting();
+  if (server->server_ != nullptr && server->port_ != 0) {
+    server->AwaitNext();
+    server->poller_ = std::make_unique<PeerPoller>("peer-listen", std::move(queue), nullptr);
+    return server;
+  }
   return absl::AlreadyExistsError(
       absl::StrCat("Can't listen for peers on ", endpoint,
                    ": somebody listens there already, or the address isn't this machine's. Stop "
@@ -61,7 +61,8 @@ absl::StatusOr<std::shared_ptr<PeerServer>> PeerServer::Start(const PeerTranspor
 }
 
 PeerServer::~PeerServer() {
-  if (server_ != nullptr) server_->Shutdown();  // has happened; gRPC wants to hear it this way too
+  if (poller_ == nullptr) return;  // it never listened
+  server_->Shutdown();             // has happened, but gRPC wants to hear it this way too
   poller_.reset();
 }
 
@@ -70,12 +71,9 @@ void PeerServer::StopAccepting() {
   {
     MutexLock lock(&mu_);
     acceptance = std::move(acceptance_);
-    if (server_ == nullptr) ended_ = true;
   }
   acceptance->open = false;
-  if (server_ != nullptr) {
-    grpc_server_shutdown_and_notify(server_->c_server(), queue_->cq(), &shutdown_);
-  }
+  grpc_server_shutdown_and_notify(server_->c_server(), queue_->cq(), &shutdown_);
   std::vector<std::shared_ptr<PeerLink>> pending;
   {
     MutexLock lock(&acceptance->mu);
@@ -91,7 +89,7 @@ bool PeerServer::ended() {
 }
 
 void PeerServer::CancelAll() {
-  if (server_ != nullptr) grpc_server_cancel_all_calls(server_->c_server());
+  grpc_server_cancel_all_calls(server_->c_server());
   MutexLock lock(&mu_);
   while (!ended_) changed_.Wait(&mu_);
 }

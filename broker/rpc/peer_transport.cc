@@ -11,6 +11,7 @@
 #include "broker/rpc/peer_link.h"
 #include "broker/rpc/peer_poller.h"
 #include "broker/rpc/peer_server.h"
+#include "grpc/grpc.h"
 
 namespace catamaran::broker {
 namespace {
@@ -106,6 +107,9 @@ class PeerTransportImpl final : public PeerTransport {
 }  // namespace
 
 std::unique_ptr<PeerTransport> MakePeerTransport(const PeerTransportOptions& options) {
+  // Keeps the library up for the rest of the process: its last shutdown waits up to 10 seconds for
+  // a thread of its own that polls for a blocked write.
+  [[maybe_unused]] static const bool initialized = (grpc_init(), true);
   return std::make_unique<PeerTransportImpl>(options);
 }
 

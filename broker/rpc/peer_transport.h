@@ -44,8 +44,8 @@ class PeerListener : public Listener {
 };
 
 // Polls on threads of its own: one for the connections it makes, and one per listener for those
-// that were accepted there. The destructor blocks for `shutdown_grace` and a little more; all
-// connections and listeners must be gone, and nothing is left running after it.
+// that were accepted there. All connections and listeners must be gone at its end, which blocks for
+// `shutdown_grace`; for the keepalive's time too where the network swallows a write under way.
 class PeerTransport : public Transport {
  public:
   // As Listen; port 0 takes a free one. absl::AlreadyExistsError also when another process has the

@@ -102,7 +102,10 @@ class StreamCarrier final : public StreamWriter<Response>,
       current_ = std::move(queue_.front());
       queue_.pop_front();
       writing_ = true;
-      return queue_.empty() ? Step::kWrite : Step::kWriteMore;
+      // The first write carries the initial metadata, and gRPC 1.51 sits on both when it's told
+      // that more follows.
+      const bool more = std::exchange(has_written_, true) && !queue_.empty();
+      return more ? Step::kWriteMore : Step::kWrite;
     }
     if (finish_.has_value()) {
       if (writing_) return Step::kNone;
@@ -163,6 +166,7 @@ class StreamCarrier final : public StreamWriter<Response>,
   bool awaits_room_ ABSL_GUARDED_BY(mu_) = false;  // OnRoom() comes
   bool reading_ ABSL_GUARDED_BY(mu_) = false;
   bool writing_ ABSL_GUARDED_BY(mu_) = false;
+  bool has_written_ ABSL_GUARDED_BY(mu_) = false;
   bool pumping_ ABSL_GUARDED_BY(mu_) = false;
   bool finished_ ABSL_GUARDED_BY(mu_) = false;
   std::optional<absl::Status> finish_ ABSL_GUARDED_BY(mu_);
