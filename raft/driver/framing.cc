@@ -101,7 +101,8 @@ Membership ReadMembership(Reader* in) {
   return {};
 }
 
-// hello, welcome = version v, lane u8, cluster uuid, from id, to id, start counter v, endpoint*
+// hello, welcome = version v, lane u8, cluster uuid, from id, to id, start counter v, run v,
+//                  endpoint*
 // The version comes first in every version of the protocol.
 void WriteGreeting(Writer* out, const Greeting& greeting) {
   out->Unsigned(greeting.version);
@@ -110,6 +111,7 @@ void WriteGreeting(Writer* out, const Greeting& greeting) {
   out->Id(greeting.from);
   out->Id(greeting.to);
   out->Unsigned(greeting.start_counter);
+  out->Unsigned(greeting.run);
   out->Endpoints(greeting.endpoints);
 }
 // False: of another version, of which no more is known.
@@ -126,6 +128,7 @@ bool ReadGreeting(Reader* in, Greeting* greeting) {
   greeting->from = in->Id();
   greeting->to = in->Id();
   greeting->start_counter = in->Unsigned();
+  greeting->run = in->Unsigned();
   greeting->endpoints = in->Endpoints();
   return true;
 }
@@ -146,7 +149,7 @@ void Write(Writer* out, const Refusal& body) {
 bool Read(Reader* in, const Buffer&, Refusal* body) {
   const uint8_t reason = in->Byte();
   if (reason < static_cast<uint8_t>(RefusalReason::kUnsupportedVersion) ||
-      reason > static_cast<uint8_t>(RefusalReason::kNotReady)) {
+      reason > static_cast<uint8_t>(RefusalReason::kTwin)) {
     in->Fail();
   }
   body->reason = static_cast<RefusalReason>(reason);
@@ -288,6 +291,8 @@ const char* RefusalName(RefusalReason reason) {
       return "malformed";
     case RefusalReason::kNotReady:
       return "not ready";
+    case RefusalReason::kTwin:
+      return "twin";
   }
   return "?";
 }

@@ -39,6 +39,7 @@ enum class RefusalReason : uint8_t {
   kOldStart = 5,        // seen in a later start: a restored copy or a clone
   kMalformed = 6,
   kNotReady = 7,  // belongs to no cluster yet, or its disk fails; later
+  kTwin = 8,      // another process runs in the same start: a clone
 };
 const char* RefusalName(RefusalReason reason);
 
@@ -51,6 +52,7 @@ struct Greeting {
   // kNoBroker and nil: whoever is there. A node without a directory: whatever directory it has.
   ReplicaId to;
   uint64_t start_counter = 0;
+  uint64_t run = 0;  // drawn at random by the process: tells twins in the same start
   std::vector<std::string> endpoints;  // as the sender advertises itself
 };
 struct Hello {

@@ -21,8 +21,16 @@ Greeting PeerNetwork::MakeGreeting(Lane lane, const ReplicaId& to) {
   greeting.from = config_.self;
   greeting.to = to;
   greeting.start_counter = config_.start_counter;
+  greeting.run = config_.run;
   greeting.endpoints = config_.advertised;
   return greeting;
+}
+
+bool PeerNetwork::Fences(const Refusal& refusal) const {
+  if (refusal.from.node == config_.self.node) return false;  // what this side told the other one
+  if (refusal.reason == RefusalReason::kTwin) return true;
+  return refusal.reason == RefusalReason::kOldStart &&
+         refusal.start_counter_seen > config_.start_counter;
 }
 
 Refusal PeerNetwork::MakeRefusal(RefusalReason reason, std::string text) const {
@@ -103,6 +111,16 @@ void PeerNetwork::ObserveStart(const Greeting& greeting,
     done(std::move(refusal));
     return;
   }
+  const auto run = runs_.find(greeting.from);
+  if (greeting.start_counter == seen && run != runs_.end() && run->second != greeting.run) {
+    Refusal refusal = MakeRefusal(
+        RefusalReason::kTwin,
+        absl::StrCat("Another process runs on a copy of the directory of ", Describe(greeting.from),
+                     ". Give one of them an empty directory."));
+    refusal.start_counter_seen = seen;
+    done(std::move(refusal));
+    return;
+  }
   if (greeting.lane == Lane::kDiscovery) {
     // Nothing is promised on it, and whoever asks for the way need not be remembered for ever.
     if (seen == 0) starts_.erase(greeting.from);
@@ -118,6 +136,7 @@ void PeerNetwork::ObserveStart(const Greeting& greeting,
       link->Hurry();
     }
   }
+  runs_[greeting.from] = greeting.run;
   // Also when it was seen before: that may not be durable yet. Then it's no write.
   store_->Submit(
       StoreWork::kWrite,
@@ -168,10 +187,7 @@ void PeerNetwork::OnInboundMessage(uint64_t id, Buffer bytes) {
     last_refusal_ = absl::StrCat(RefusalName(refusal->reason), ": ", refusal->text);
     const Refusal copy = *refusal;
     inbound_.erase(id);
-    if (copy.reason == RefusalReason::kOldStart &&
-        copy.start_counter_seen > config_.start_counter) {
-      events_->OnFenced(copy);
-    }
+    if (Fences(copy)) events_->OnFenced(copy);
     return;
   }
   if (it->second.up) {

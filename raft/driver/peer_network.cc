@@ -211,10 +211,7 @@ void PeerNetwork::OnRefused(Link& link, const Refusal& refusal) {
     return;
   }
   last_refusal_ = absl::StrCat(RefusalName(refusal.reason), ": ", refusal.text);
-  if (refusal.reason == RefusalReason::kOldStart && refusal.from != config_.self &&
-      refusal.start_counter_seen > config_.start_counter) {
-    events_->OnFenced(refusal);
-  }
+  if (Fences(refusal)) events_->OnFenced(refusal);
 }
 
 }  // namespace catamaran::raft

@@ -36,6 +36,7 @@ struct PeerNetworkConfig {
   ReplicaId self;
   ClusterId cluster;  // nil: none yet
   uint64_t start_counter = 0;
+  uint64_t run = 0;  // Greeting::run
   std::string listen_endpoint;
   std::vector<std::string> advertised;  // how others reach this node
   std::vector<std::string> seeds;       // where somebody may be who knows
@@ -120,6 +121,8 @@ class PeerNetwork : public LinkOwner {
   void RefuseInbound(uint64_t id, Refusal refusal);
   void DropOlder(uint64_t keep, const Greeting& peer);
 
+  // Whether this process must end because of it.
+  bool Fences(const Refusal& refusal) const;
   Refusal MakeRefusal(RefusalReason reason, std::string text) const;
   void LearnHint(PeerHint hint);
   void TickSeeds(MonotonicTime now);
@@ -143,6 +146,7 @@ class PeerNetwork : public LinkOwner {
   std::map<uint64_t, Inbound> inbound_;
   uint64_t last_inbound_ = 0;
   std::map<ReplicaId, uint64_t> starts_;  // the highest that was seen
+  std::map<ReplicaId, uint64_t> runs_;    // the process that was seen in that start
   std::map<ReplicaId, PeerHint> hints_;   // Invariant: at most kHintsMax
   std::map<ReplicaId, std::vector<std::string>> members_;
   MonotonicTime ask_at_;

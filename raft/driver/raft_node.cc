@@ -119,6 +119,7 @@ void RaftNode::Impl::OnOpened(Opened opened) {
   config.self = options_.self;
   config.cluster = cluster_;
   config.start_counter = start_counter_;
+  config.run = random_.Next();
   config.listen_endpoint = options_.listen_endpoint;
   config.advertised = options_.advertised_endpoints;
   config.seeds = options_.seeds;

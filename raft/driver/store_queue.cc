@@ -22,13 +22,13 @@ StoreQueue::StoreQueue(IoPool* pool, Executor* executor, Clock* clock, OnFatal o
 StoreQueue::~StoreQueue() { *alive_ = false; }
 
 void StoreQueue::Submit(StoreWork work, Job job, Done done) {
-  if (failed_ || store_ == nullptr) return;
+  if (failed_ || store_ == nullptr || closed_) return;
   queues_[static_cast<int>(work)].push_back({std::move(job), std::move(done)});
   RunNext();
 }
 
 void StoreQueue::RunNext() {
-  if (running_ || failed_ || store_ == nullptr) return;
+  if (running_ || failed_ || store_ == nullptr || closed_) return;
   for (int i = waiting_ ? static_cast<int>(StoreWork::kRead) : 0; i < kStoreWorks; ++i) {
     if (queues_[i].empty()) continue;
     const auto work = static_cast<StoreWork>(i);
@@ -36,13 +36,18 @@ void StoreQueue::RunNext() {
     // Shared by the job and its end, which are destroyed unrun when the pool goes.
     struct Running {
       Item item;
+      std::shared_ptr<LogStore> store;
       absl::Status status;
     };
-    auto running = std::make_shared<Running>(Running{std::move(queues_[i].front()), {}});
+    auto running = std::make_shared<Running>(Running{std::move(queues_[i].front()), store_, {}});
     queues_[i].pop_front();
     pool_->Submit(
         work == StoreWork::kRead ? IoLane::kRead : IoLane::kSync,
-        [running, store = store_] { running->status = running->item.job(*store); }, executor_,
+        [running] {
+          running->status = running->item.job(*running->store);
+          running->store.reset();  // if the queue is gone it's closed here, where it may block
+        },
+        executor_,
         [this, work, running, alive = alive_] {
           if (*alive) OnRan(work, std::move(running->item), std::move(running->status));
         });
@@ -52,7 +57,8 @@ void StoreQueue::RunNext() {
 
 void StoreQueue::OnRan(StoreWork work, Item item, absl::Status status) {
   running_ = false;
-  if (failed_ || store_ == nullptr) return;
+  if (closed_) return CloseStore();
+  if (failed_) return;
   if (IsFatal(status)) {
     failed_ = true;
     for (auto& queue : queues_) queue.clear();
@@ -83,12 +89,15 @@ void StoreQueue::Close(absl::AnyInvocable<void()> closed) {
     executor_->Post(std::move(closed));
     return;
   }
-  // A job that still runs holds the store as well; it's closed by whoever lets it go last, and both
-  // do so on the pool.
+  closed_ = std::move(closed);
+  if (!running_) CloseStore();
+}
+
+void StoreQueue::CloseStore() {
   auto store = std::make_shared<std::shared_ptr<LogStore>>(std::move(store_));
   store_ = nullptr;
   pool_->Submit(
-      IoLane::kSync, [store] { store->reset(); }, executor_, std::move(closed));
+      IoLane::kSync, [store] { store->reset(); }, executor_, std::exchange(closed_, [] {}));
 }
 
 size_t StoreQueue::queued() const {

@@ -52,6 +52,7 @@ class StoreQueue {
   };
 
   void RunNext();
+  void CloseStore();
   void OnRan(StoreWork work, Item item, absl::Status status);
 
   IoPool* const pool_;
@@ -64,7 +65,8 @@ class StoreQueue {
   bool running_ = false;  // Invariant: one job at a time
   bool failed_ = false;
   bool full_ = false;
-  bool waiting_ = false;  // for kStorageFullRetry: only reads run
+  absl::AnyInvocable<void()> closed_;  // Close() was called
+  bool waiting_ = false;               // for kStorageFullRetry: only reads run
 };
 
 }  // namespace catamaran::raft

@@ -1,5 +1,7 @@
 #include "tests/raft/driver/driver_group.h"
 
+#include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -161,10 +163,15 @@ bool DriverGroup::Converged() {
   if (leader == nullptr) return false;
   const Raft& raft = *leader->raft->core();
   if (raft.commit() != raft.log().last()) return false;
+  if (leader->machine->last_applied() != raft.commit()) return false;
   for (auto& replica : replicas) {
     if (!replica->up() || !replica->failure.ok()) continue;
     if (replica->machine->last_applied() != raft.commit()) return false;
-    EXPECT_EQ(replica->machine->commands(), leader->machine->commands());
+    const auto& here = replica->machine->commands();
+    const auto& there = leader->machine->commands();
+    const auto differ = std::mismatch(here.begin(), here.end(), there.begin(), there.end());
+    EXPECT_EQ(here.size(), there.size()) << "at node " << replica->node.value();
+    EXPECT_EQ(differ.first - here.begin(), std::ssize(here)) << "the first command that differs";
   }
   return true;
 }

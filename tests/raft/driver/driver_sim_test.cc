@@ -153,6 +153,25 @@ TEST(DriverSim, ACopyOfADirectoryIsRefused) {
   ASSERT_TRUE(group.Await([&] { return group.Converged(); }));
 }
 
+// Two processes in the same start: the directory was copied while its node was down.
+TEST(DriverSim, OfTwinsOneOnlyStays) {
+  for (uint64_t seed = 70; seed < 80; ++seed) {
+    DriverGroup group(seed);
+    group.AddFounders(3);
+    group.StartAll();
+    ASSERT_TRUE(group.AwaitProgress());
+    SimReplica& original = group.at(2);
+    group.Kill(original);
+    SimReplica& twin = group.Clone(original);
+    group.Start(original);
+    group.Start(twin);
+    ASSERT_TRUE(group.Await([&] { return !original.failure.ok() || !twin.failure.ok(); }));
+    SimReplica& stopped = original.failure.ok() ? twin : original;
+    EXPECT_EQ(ReasonOf(stopped.failure), Reason::kDirectoryMismatch);
+    ASSERT_TRUE(group.AwaitProgress());
+  }
+}
+
 TEST(DriverSim, ANodeOfAnotherClusterIsRefused) {
   DriverGroup group(8);
   group.AddFounders(3);

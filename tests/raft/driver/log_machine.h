@@ -3,6 +3,7 @@
 // restarts of a test.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -10,6 +11,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/executor.h"
 #include "base/mutex.h"
 #include "base/varint.h"
 #include "gtest/gtest.h"
@@ -30,6 +32,11 @@ class CommittedLog {
     }
     return inserted || it->second == EncodeEntry(entry);
   }
+  // False when a state of another length was seen at this index.
+  bool CheckLength(LogIndex index, size_t commands) {
+    MutexLock lock(&mu_);
+    return lengths_.try_emplace(index, commands).first->second == commands;
+  }
   int CountOf(const std::string& command) {
     MutexLock lock(&mu_);
     auto it = commands_.find(command);
@@ -40,6 +47,7 @@ class CommittedLog {
   Mutex mu_;
   std::map<LogIndex, std::string> entries_ ABSL_GUARDED_BY(mu_);
   std::map<std::string, int> commands_ ABSL_GUARDED_BY(mu_);
+  std::map<LogIndex, size_t> lengths_ ABSL_GUARDED_BY(mu_);
 };
 
 class LogMachine : public StateMachine {
@@ -56,6 +64,7 @@ class LogMachine : public StateMachine {
       EXPECT_TRUE(committed_->Check(entry)) << "another entry at " << entry.index.value();
       applied_ = entry.index;
       if (entry.kind == EntryKind::kCommand) commands_.emplace_back(entry.payload.view());
+      EXPECT_TRUE(committed_->CheckLength(applied_, commands_.size())) << applied_.value();
     }
     Finish(std::move(done));
   }
@@ -91,6 +100,7 @@ class LogMachine : public StateMachine {
     }
     EXPECT_TRUE(reader.ok());
     applied_ = applied;
+    EXPECT_TRUE(committed_->CheckLength(applied_, commands_.size())) << applied_.value();
     ++restores_;
     Finish([done = std::move(done)]() mutable { done(absl::OkStatus()); });
   }
