@@ -143,6 +143,7 @@ class BrokerProcessImpl final : public BrokerProcess {
  private:
   absl::Status OpenDirectory();
   absl::Status StartMetadata();
+  absl::Status CheckMetadataIsThere();
   absl::Status StartHttp();
   absl::Status StartNode();
   absl::Status Register();
@@ -224,7 +225,25 @@ absl::Status BrokerProcessImpl::StartMetadata() {
   metadata_ = std::make_unique<metadata::MetadataService>(
       metadata_executor_.get(), metadata_log_.get(), random_.Fork(), std::move(options));
   CATAMARAN_RETURN_IF_ERROR(metadata_->Start());
+  CATAMARAN_RETURN_IF_ERROR(CheckMetadataIsThere());
   metadata_loaded_ = true;
+  return absl::OkStatus();
+}
+
+// Partitions without any metadata mean that its folder was lost: an empty cluster beside them would
+// look as if everything were well.
+absl::Status BrokerProcessImpl::CheckMetadataIsThere() {
+  if (metadata_->image()->revision() > MetadataRevision(0)) return absl::OkStatus();
+  CATAMARAN_ASSIGN_OR_RETURN(const std::vector<FileInfo> files, fs_->List(""));
+  for (const FileInfo& file : files) {
+    if (!file.is_directory || !fs_->Stat(file.name + "/topic-id").ok()) continue;
+    return MakeError(
+        Reason::kCorruptLog,
+        "The data directory holds partitions, '" + file.name + "' for one, but no metadata: its " +
+            "folder '" + std::string(kMetadataDirectory) + "' was lost. Restore that folder from " +
+            "a copy of this directory, or begin with an empty data directory. Nothing was changed.",
+        {{"partition_directory", file.name}});
+  }
   return absl::OkStatus();
 }
 

@@ -322,7 +322,14 @@ void ReplicaShard::StartOpen(const ReplicaRef& replica) {
           self->seams_.counters->Add(Counter::kLogsOpened);
           storage::LogStats stats = (**opened)->stats();
           if (stats.recovered_bytes > 0) self->seams_.counters->Add(Counter::kLogRecoveries);
-          if (stats.truncated_bytes > 0) self->seams_.counters->Add(Counter::kLogTailsCut);
+          if (stats.truncated_bytes > 0) {
+            self->seams_.counters->Add(Counter::kLogTailsCut);
+            self->Warn(absl::StrCat("the last ", stats.truncated_bytes, " bytes of ",
+                                    replica->core.identity().directory,
+                                    " were no whole batch and are cut, as after a crash in the "
+                                    "middle of an append; the log ends at offset ",
+                                    (**opened)->end().value()));
+          }
         } else {
           self->Warn(absl::StrCat("can't open the log of ", replica->core.identity().directory,
                                   ": ", std::string(opened->status().message())));

@@ -65,12 +65,15 @@ size_t ExpiredSegments(const LogState& state, const LogConfig& config, Timestamp
   return expired;
 }
 
-// Whether nothing of the log is young enough to stay, the segment that takes appends included.
+// Whether nothing of the log is young enough to stay, the segment that takes appends included. That
+// one goes by the time of its last append alone: a producer that copies old records, timestamps and
+// all, mustn't see them go while it writes.
 bool IsAllTooOld(const LogState& state, const LogConfig& config, TimestampMs now,
                  Offset high_watermark, size_t expired) {
   if (expired + 1 != state.segments.size() || state.log_start == state.end) return false;
   const Segment& last = state.segments.back();
-  return last.end <= high_watermark && IsTooOld(last, config, now);
+  return last.end <= high_watermark && config.delete_old_segments && config.retention_ms >= 0 &&
+         now - last.appended > config.retention_ms;
 }
 
 }  // namespace

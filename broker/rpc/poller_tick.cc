@@ -29,7 +29,10 @@ struct PollerTick::State : std::enable_shared_from_this<State> {
   void Arm() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) {
     gpr_timespec when = gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC),
                                      gpr_time_from_millis(kPollerTick.count(), GPR_TIMESPAN));
-    alarm.Set(when, [self = shared_from_this()](bool) { self->OnTick(); });
+    // Weak, since the alarm keeps its callback for good, and the state owns the alarm.
+    alarm.Set(when, [weak = weak_from_this()](bool) {
+      if (auto self = weak.lock()) self->OnTick();
+    });
   }
   // On a timer's thread: the alarm's own callback doesn't pass through the pollers.
   void OnTick() {

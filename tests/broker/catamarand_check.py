@@ -144,6 +144,16 @@ class CatamarandTest(unittest.TestCase):
         self.assertEqual(other.returncode, 4, other.stderr)
         self.assertIn("DIRECTORY_MISMATCH", other.stderr)
 
+    def test_lost_metadata_is_told(self):
+        self.start().stop()
+        (self.data / "t-0").mkdir()
+        (self.data / "t-0" / "topic-id").write_bytes(b"of a partition")
+        shutil.rmtree(self.data / "metadata")
+        result = run(f"--data={self.data}", "--listen=127.0.0.1:0", "--http=127.0.0.1:0")
+        self.assertEqual(result.returncode, 1, result.stderr)
+        self.assertIn("'t-0'", result.stderr)
+        self.assertIn("'metadata' was lost", result.stderr)
+
     def test_a_taken_port_is_told(self):
         broker = self.start()
         for flag, name in (("--listen", "client"), ("--http", "http")):

@@ -267,7 +267,8 @@ TEST(PartitionLogTest, AnIdleLogExpiresToItsEnd) {
   config.retention_ms = 5'000;
   LogHarness h(disk, config);
   ASSERT_TRUE(h.Open().ok());
-  for (int i = 0; i < 10; ++i) ASSERT_TRUE(h.Append({.timestamp = h.now}).ok());
+  // Old timestamps, as of a copy: what counts is when they came.
+  for (int i = 0; i < 10; ++i) ASSERT_TRUE(h.Append({.timestamp = TimestampMs(0)}).ok());
   h.now = h.now + 5'000;
   ASSERT_TRUE(h.Maintain().ok());
   EXPECT_EQ(h.log().log_start(), Offset(0)) << "it isn't older than that yet";

@@ -92,6 +92,10 @@ TEST(StorePropertyTest, ItsSizeIsBounded) {
 }
 
 TEST(StorePropertyTest, TwinRunsDoTheSame) {
+#if defined(__SANITIZE_ADDRESS__)
+  GTEST_SKIP() << "RocksDB counts memory by what the allocator really gave, which differs from run "
+                  "to run under this one";
+#endif
   RocksSimFixture first(3);
   RocksSimFixture second(3);
   EXPECT_EQ(RunHistory(first, 9, 200), RunHistory(second, 9, 200));
