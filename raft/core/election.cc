@@ -94,9 +94,9 @@ void Raft::BecomeLeader() {
   role.quorum_check_due = now_ + config_.heartbeat_interval;
   role.term_start = log_.last() + 1;
   role_ = std::move(role);
-  AppendToLog(Entry{log_.last() + 1, term(), EntryKind::kNoOp, Buffer()});
   auto& leader = std::get<Leader>(role_);
-  AdoptPeers(&leader);
+  AdoptPeers(&leader);  // before the no-op, so that it's the first thing sent to who holds all else
+  AppendToLog(Entry{log_.last() + 1, term(), EntryKind::kNoOp, Buffer()});
   BeginRound(&leader);
   MaybeCommit();
 }

@@ -113,6 +113,7 @@ absl::Status Raft::RecoverLog(std::vector<Entry> entries, LogIndex applied) {
   handed_ = applied;
   commit_ = std::max(applied, snapshot_.last.index);
   if (applied < snapshot_.last.index) restore_after_ = 0;
+  was_member_ = FindMember(memberships_.At(commit_), config_.self) != nullptr;
   return absl::OkStatus();
 }
 

@@ -281,7 +281,8 @@ class Raft {
   std::optional<uint64_t> restore_after_;  // the batch after which snapshot_ is to be restored
   std::optional<MonotonicTime> leader_heard_at_;  // cleared when its stream was closed (R11)
   int failed_elections_ = 0;                      // in a row; each waits longer than the one before
-  bool removed_ = false;                          // told by a leader; ends with a newer membership
+  bool was_member_ = false;  // of a committed configuration: who joins isn't one yet
+  bool removed_ = false;     // told by a leader; ends with a newer membership
   std::optional<IncomingSnapshot> incoming_;
   uint64_t last_write_id_ = 0;
   std::vector<PendingProposal> proposals_;  // in the order proposed

@@ -37,7 +37,7 @@ void Raft::BeginReads(Leader* leader) {
   const bool any = std::any_of(leader->reads.begin(), leader->reads.end(),
                                [](const WaitingRead& read) { return read.round == 0; });
   if (!any) return;
-  const uint64_t round = CATAMARAN_RAFT_BUG(kReadReusesRound) ? leader->round : leader->round + 1;
+  const uint64_t round = CATAMARAN_RAFT_BUG(kReadReusesRound) ? 1 : leader->round + 1;
   for (WaitingRead& read : leader->reads) {
     if (read.round != 0) continue;
     read.round = round;

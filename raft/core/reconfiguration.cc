@@ -87,9 +87,9 @@ void Raft::AdoptPeers(Leader* leader) {
 void Raft::OnMembershipCommitted() {
   auto* leader = std::get_if<Leader>(&role_);
   if (CATAMARAN_RAFT_BUG(kConfigOnCommit) && leader != nullptr) AdoptPeers(leader);
-  if (FindMember(membership(), config_.self) == nullptr && !membership().voters.empty()) {
-    output_.removed = true;
-  }
+  const bool is_member = FindMember(membership(), config_.self) != nullptr;
+  if (was_member_ && !is_member) output_.removed = true;
+  was_member_ = was_member_ || is_member;
   if (leader == nullptr || commit_ < leader->term_start) return;
   if (membership().is_joint()) {
     if (membership_index() <= commit_) AppendMembership(leader, LeaveJoint(membership()));

@@ -85,8 +85,8 @@ Plan MakePlan(uint64_t seed) {
   plan.stranger = Sometimes(random, 1);
   plan.down_max = static_cast<int>(random.Between(1, plan.voters));
 
-  plan.operator_every = milliseconds(random.Between(300, 5'000));
-  plan.change = Sometimes(random, 4);
+  plan.operator_every = milliseconds(random.Between(random.OneIn(3) ? 20 : 300, 3'000));
+  plan.change = random.OneIn(3) ? 0 : 4;
   plan.transfer = Sometimes(random, 2);
   plan.keeper = random.OneIn(3);
   return plan;

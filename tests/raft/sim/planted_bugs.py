@@ -14,7 +14,37 @@ import time
 
 # Name: seeds, from seed 1 on.
 BUDGETS = {
+    "vote_before_sync": 40,
+    "ack_before_sync": 40,
+    "empty_ack_before_sync": 40,
+    "self_vote_before_sync": 40,
+    "vote_twice": 40,
+    "vote_ignores_log": 40,
+    "term_not_persisted": 40,
+    "commit_old_term": 40,
+    "quorum_off_by_one": 40,
+    "learner_counted": 40,
+    "leader_counts_early": 40,
+    "read_without_own_commit": 40,
+    "config_on_commit": 40,
+    "snapshot_old_membership": 40,
+    "restore_before_sync": 40,
+    "apply_uncommitted": 40,
+    "pre_vote_raises_term": 40,
+    "ignores_lease": 40,
+    "no_check_quorum": 40,
+    "transfer_to_lagging": 40,
+    "truncates_on_old_append": 40,
+    "joint_left_early": 60,
+    "transfer_takes_proposals": 60,
+    "second_change": 100,
+    "restart_forgets_membership": 100,
+    "promotes_lagging": 200,
+    "ack_says_log_end": 2_000,
 }
+
+# Planted, and not shown to be found yet within a budget that a test may take.
+OPEN = {"read_reuses_round", "joint_one_half", "change_before_own_commit", "snapshot_keeps_suffix"}
 
 TIMEOUT_SECONDS = 280
 
@@ -31,7 +61,7 @@ def main():
     binary, names = sys.argv[1], sys.argv[2:]
     _, usage = run(binary, "--help")
     known = usage.split("Planted bugs:")[-1].split()
-    problems = [f"{name}: no row in BUDGETS" for name in known if name not in BUDGETS]
+    problems = [f"{name}: no row in BUDGETS" for name in known if name not in BUDGETS and name not in OPEN]
     problems += [f"{name}: no such bug in the binary" for name in BUDGETS if name not in known]
     for name in names or BUDGETS:
         began = time.monotonic()
