@@ -373,7 +373,8 @@ TEST_F(PeerTransportTest, SpeaksWhatTheProtoSays) {
 // queue behind up to 16 MiB. The bound leaves room for a loaded machine.
 TEST_F(PeerTransportTest, BulkDataDoesNotDelayAnotherConnection) {
   constexpr int kRoundTrips = 300;
-  constexpr Duration kP99Max = milliseconds(50);
+  // An idle machine takes a few milliseconds. Behind the bulk data each would wait for seconds.
+  constexpr Duration kP99Max = milliseconds(500);
   Start();
   auto [bulk, bulk_server] = ConnectBoth();
   auto [control, control_server] = ConnectBoth();
