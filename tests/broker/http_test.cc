@@ -117,13 +117,17 @@ class RawClient {
   bool connected_ = false;
 };
 
+// Takes milliseconds on an idle machine; behind a client that is waited for it would take that
+// one's deadline, five seconds.
+constexpr Duration kProbeMax = std::chrono::seconds(4);
+
 void ExpectLive(int port) {
   const auto start = SystemClock().Now();
   RawClient probe(port);
   ASSERT_TRUE(probe.connected());
   ASSERT_TRUE(probe.Send("GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"));
   EXPECT_EQ(probe.ReadToEnd().substr(0, 15), "HTTP/1.1 200 OK");
-  EXPECT_LT(SystemClock().Now() - start, std::chrono::seconds(1));
+  EXPECT_LT(SystemClock().Now() - start, kProbeMax);
 }
 
 TEST(Http, DrippingClientsDelayNobody) {
