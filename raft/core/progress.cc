@@ -37,7 +37,7 @@ void Progress::BecomeSendingSnapshot(SnapshotMeta meta) {
   phase_ = Phase::kSnapshot;
   snapshot_ = SendingSnapshot();
   snapshot_.meta = std::move(meta);
-  snapshot_.sequence = sequence + 1;  // so that an answer to an older transfer fits none
+  snapshot_.sequence = sequence;  // goes on, so that an answer to an older transfer fits none
 }
 
 bool Progress::RaiseMatch(LogIndex match) {

@@ -32,11 +32,9 @@ struct Replicating {
 // The log doesn't reach back far enough: chunks of a snapshot, one at a time.
 struct SendingSnapshot {
   SnapshotMeta meta;
-  uint64_t offset = 0;  // the follower has what stands before
-  // Of the message in flight; answers to others are void. One that is sent again keeps its number:
-  // a follower that takes longer than retransmit_after is heard all the same.
-  uint64_t sequence = 0;
-  bool offered = false;  // the follower told where to begin
+  uint64_t offset = 0;    // the follower has what stands before
+  uint64_t sequence = 0;  // of the message in flight; answers to others are void
+  bool offered = false;   // the follower told where to begin
   bool in_flight = false;
   MonotonicTime sent_at;
 };

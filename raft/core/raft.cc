@@ -235,7 +235,6 @@ void Raft::StreamClosed(MonotonicTime now, const ReplicaId& peer) {
   if (SendingSnapshot* snapshot = progress->snapshot()) {
     snapshot->in_flight = false;
     snapshot->offered = false;  // asks again what the follower has
-    ++snapshot->sequence;
   } else {
     progress->BecomeProbing();
   }

@@ -62,7 +62,7 @@ void Raft::SendChunk(const ReplicaId& to, Progress* progress) {
   const uint64_t rest = sending.meta.bytes - sending.offset;
   // An offer first: the follower may have a part of it already.
   chunk.length = sending.offered ? std::min<uint64_t>(rest, config_.snapshot_chunk_bytes_max) : 0;
-  chunk.sequence = sending.sequence;  // the same again, if it's sent again
+  chunk.sequence = ++sending.sequence;
   sending.in_flight = true;
   sending.sent_at = now_;
   SendTo(to, std::move(chunk));
@@ -80,7 +80,6 @@ StepResult Raft::Handle(const ReplicaId& from, Term, const SnapshotReply& reply)
   switch (reply.status) {
     case SnapshotStatus::kContinue:
       if (reply.next_offset > sending->meta.bytes) return StepResult::kMalformed;
-      ++sending->sequence;
       sending->offset = reply.next_offset;
       sending->offered = true;
       sending->in_flight = false;
