@@ -334,25 +334,5 @@ TEST_F(RpcTest, HealthAndReflectionAnswer) {
   EXPECT_EQ(call("/grpc.health.v1.Health/Check", ""), std::string("\x08\x02", 2)) << "NOT_SERVING";
 }
 
-// gRPC's pollers sleep 100 ms after a silence of a second unless something keeps them awake.
-TEST_F(RpcTest, NoStallAfterASilence) {
-  Duration worst{0};
-  for (int round = 0; round < 4; ++round) {
-    // Silence: nothing on this connection for more than a second.
-    Notification never;
-    never.Wait(std::chrono::milliseconds(1'150 + 37 * round));
-    MonotonicTime start = SystemClock().Now();
-    v1::FetchRequest request;
-    request.set_topic("t");
-    v1::FetchResponse response;
-    grpc::ClientContext context;
-    SetDeadline(context);
-    ASSERT_TRUE(consume_->Fetch(&context, request, &response).ok());
-    worst = std::max(worst, SystemClock().Now() - start);
-  }
-  RecordProperty("worst_us", std::to_string(worst.count() / 1'000));
-  EXPECT_LT(worst, std::chrono::milliseconds(60)) << worst.count() / 1'000 << " us";
-}
-
 }  // namespace
 }  // namespace catamaran::broker
